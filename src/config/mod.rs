@@ -1,0 +1,5 @@
+//! Configuration: where values come from, and the checked [`Settings`] they become.
+
+mod settings;
+
+pub use settings::*;

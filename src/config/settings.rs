@@ -1,0 +1,240 @@
+//! The checked configuration: what the rest of the program may rely on.
+//!
+//! Every value here has passed its check; nothing outside `config` makes a [`Settings`]. Secrets are
+//! redacted in `Debug`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// Everything, checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// `[server]`
+    pub server: ServerSettings,
+    /// `[log]`
+    pub log: LogSettings,
+    /// `[store]`
+    pub store: StoreSettings,
+    /// `[token]`
+    pub token: TokenSettings,
+    /// `[password]`
+    pub password: PasswordSettings,
+    /// `[accounts]`
+    pub accounts: AccountSettings,
+    /// `[[upstream]]`. Empty: the built-in demo service stands behind the gateway.
+    pub upstreams: Vec<UpstreamSettings>,
+    /// `[[route]]`, each naming an upstream of `upstreams`. Empty only when `upstreams` is.
+    pub routes: Vec<RouteSettings>,
+}
+
+/// `[server]`: listeners and limits.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Where clients connect. Default `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// Where operators connect: health, metrics, version. Default `127.0.0.1:9090`.
+    pub admin_listen: SocketAddr,
+    /// Proxy worker threads, 1 to 1024. The file's `0` (default) means one per core.
+    pub threads: usize,
+    /// Embedded database and generated keys. Default `.gateward`.
+    pub data_dir: PathBuf,
+    /// Client connections at once, 1 to 1 000 000. Default 10 000.
+    pub max_connections: usize,
+    /// From the first byte of a request head to its end. Default 10 s.
+    pub head_timeout: Duration,
+    /// How long a kept connection may wait for its next request. Default 60 s.
+    pub keepalive_timeout: Duration,
+    /// Longest silence while a request body is read. Default 30 s.
+    pub body_timeout: Duration,
+    /// Longest stall while an answer is written. Default 30 s.
+    pub write_timeout: Duration,
+    /// Bytes of a request head, 1 KiB to 1 MiB. Default 32 KiB. More is a 431.
+    pub max_header_bytes: usize,
+    /// Header lines of a request, 8 to 250. Default 100. More is a 431.
+    pub max_headers: usize,
+    /// Bytes of a request target, 64 to 64 KiB. Default 8 KiB. More is a 414.
+    pub max_target_bytes: usize,
+    /// Bytes of a body to `/auth/*`, 1 KiB to 1 MiB. Default 16 KiB. More is a 413.
+    pub auth_body_limit: usize,
+    /// How long requests in flight may finish after a stop signal. Default 10 s.
+    pub shutdown_grace: Duration,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, an object a line.
+    Json,
+}
+
+/// `[log]`
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// Default `text`.
+    pub format: LogFormat,
+    /// A `tracing` filter, for example `info` or `warn,gateward=debug`. Default `info`.
+    pub level: String,
+}
+
+/// When the schema is brought up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MigrateMode {
+    /// At start.
+    Auto,
+    /// By `gateward migrate up`; a start with pending migrations fails.
+    Manual,
+}
+
+/// `[store]` and the sections of the chosen kind.
+#[derive(Debug)]
+pub struct StoreSettings {
+    /// Which kind, with what it needs.
+    pub kind: StoreKind,
+    /// Default `auto`.
+    pub migrate: MigrateMode,
+}
+
+/// `store.kind`
+#[derive(Debug)]
+pub enum StoreKind {
+    /// One SQLite file `gateward.db` in the data directory, shared memory in process. The default.
+    Embedded,
+    /// Postgres and Redis.
+    Postgres {
+        /// `[postgres]`
+        postgres: PostgresSettings,
+        /// `[redis]`
+        redis: RedisSettings,
+    },
+}
+
+/// `[postgres]`
+#[derive(Debug, Clone)]
+pub struct PostgresSettings {
+    /// `postgres://user:password@host:port/database?sslmode=..`
+    pub url: SecretString,
+    /// Connections at most, 1 to 1000. Default 16.
+    pub max_connections: usize,
+    /// Deadline of one call: waiting for a connection, making one, and the statements. Default 250 ms.
+    pub timeout: Duration,
+    /// PEM file of trusted roots for TLS; none: the system's.
+    pub tls_ca_file: Option<PathBuf>,
+}
+
+/// `[redis]`
+#[derive(Debug, Clone)]
+pub struct RedisSettings {
+    /// `redis://` or `rediss://` URL.
+    pub url: SecretString,
+    /// In front of every key. Default `gateward:`.
+    pub key_prefix: String,
+    /// Connections at most, 1 to 1000. Default 8.
+    pub max_connections: usize,
+    /// Deadline of one call. Default 100 ms.
+    pub timeout: Duration,
+}
+
+/// How access tokens are signed.
+#[derive(Debug, Clone)]
+pub enum SigningAlgorithm {
+    /// Ed25519, a key pair made and kept by the gateway. The default.
+    EdDsa,
+    /// ECDSA on P-256, likewise.
+    Es256,
+    /// RSASSA-PKCS1-v1_5 with a 2048-bit key, likewise.
+    Rs256,
+    /// HMAC-SHA256 with a configured secret of at least 32 bytes.
+    Hs256 {
+        /// The secret (`token.secret`, `SECRET_KEY`).
+        secret: SecretString,
+    },
+}
+
+/// `[token]`
+#[derive(Debug, Clone)]
+pub struct TokenSettings {
+    /// `iss` of every token. Default `gateward`.
+    pub issuer: String,
+    /// `aud` of every token. Default `gateward`.
+    pub audience: String,
+    /// Default EdDSA.
+    pub algorithm: SigningAlgorithm,
+    /// Life of an access token, 10 s to 24 h. Default 15 min.
+    pub access_lifetime: Duration,
+    /// Life of a session, 1 min to 366 days, at least `access_lifetime`. Default 30 days.
+    pub session_lifetime: Duration,
+    /// Seals private keys at rest: base64 of 32 bytes. None: `key-encryption.key` in the data directory,
+    /// generated at first start.
+    pub key_encryption_key: Option<SecretString>,
+}
+
+/// `[password]`
+#[derive(Debug, Clone)]
+pub struct PasswordSettings {
+    /// Code points after NFC, 8 to 64. Default 8 (15 recommended).
+    pub min_length: usize,
+    /// Strength estimate that is enough, 0 to 4 on zxcvbn's scale. Default 2.
+    pub min_strength: u8,
+    /// bcrypt cost, 10 to 16. Default 12: about a quarter of a second a hash.
+    pub bcrypt_cost: u32,
+    /// Hash threads, 1 to 256. The file's `0` (default) means cores - 1, at least one.
+    pub hash_threads: usize,
+    /// Hashes that may wait or run at once, 1 to 10 000. Default 32. More is a 503.
+    pub hash_queue: usize,
+}
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Anybody, through `POST /auth/register`.
+    Open,
+    /// Nobody but an operator, with `gateward user create`.
+    Closed,
+}
+
+/// `[accounts]`
+#[derive(Debug, Clone)]
+pub struct AccountSettings {
+    /// Default `open`.
+    pub registration: Registration,
+}
+
+/// One `[[upstream]]`.
+#[derive(Debug, Clone)]
+pub struct UpstreamSettings {
+    /// Its name in routes, logs and metrics: letters, digits, `-` and `_`, 1 to 64.
+    pub name: String,
+    /// `host:port`, at least one; used in turn.
+    pub servers: Vec<String>,
+    /// Default 2 s.
+    pub connect_timeout: Duration,
+    /// Longest silence while waiting for the answer or its next bytes. Default 60 s. Longer is a 504.
+    pub read_timeout: Duration,
+}
+
+/// What a route asks of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteAccess {
+    /// Nothing.
+    Public,
+    /// A token that is valid now.
+    Authenticated,
+}
+
+/// One `[[route]]`.
+#[derive(Debug, Clone)]
+pub struct RouteSettings {
+    /// Path prefix by whole segments: `/api` takes `/api` and `/api/x`, not `/apis`. Canonical; unique.
+    pub path: String,
+    /// Name of an upstream.
+    pub upstream: String,
+    /// Default `authenticated`.
+    pub access: RouteAccess,
+    /// Whether `Authorization` reaches the service. Default `false`.
+    pub forward_authorization: bool,
+}

@@ -1,0 +1,9 @@
+//! The rules: pure, without I/O, without a clock or randomness of their own.
+
+pub mod account;
+pub mod clock;
+pub mod email;
+pub mod id;
+pub mod password_hash;
+pub mod revocation;
+pub mod session;

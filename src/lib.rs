@@ -1,0 +1,5 @@
+//! Gateward: an authentication gateway.
+
+pub mod config;
+pub mod domain;
+pub mod store;

@@ -1,0 +1,154 @@
+//! The traits, and what each call promises whichever kind is behind it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::account::{Account, Credentials, NewAccount};
+use crate::domain::clock::Timestamp;
+use crate::domain::id::{AccountId, SessionId};
+use crate::domain::password_hash::{PasswordHash, StoredHash};
+use crate::domain::revocation::Revocation;
+use crate::domain::session::{EndReason, Session};
+
+/// Why a store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused a second account with this address.
+    #[error("an account with this e-mail address exists")]
+    EmailTaken,
+    /// The store did not answer in time, or not at all. Trying again later may work.
+    #[error("{store} is unavailable: {reason}")]
+    Unavailable {
+        /// Which one: `postgres`, `redis`, `sqlite`.
+        store: &'static str,
+        /// What it said, without secrets.
+        reason: String,
+    },
+    /// The store answered with something that cannot be: a bug, or foreign hands in the data.
+    #[error("{store} holds or returned something unexpected: {reason}")]
+    Corrupt {
+        /// Which one.
+        store: &'static str,
+        /// What was found, without secrets.
+        reason: String,
+    },
+}
+
+/// Sessions that a call ended, with the revocations it wrote in the same transaction.
+#[derive(Debug, Default)]
+pub struct EndedSessions {
+    /// In order of their numbers; empty when nothing was alive to be ended.
+    pub revocations: Vec<Revocation>,
+}
+
+/// A signing key at rest. The private half is sealed before it reaches a store.
+#[derive(Debug, Clone)]
+pub struct SealedKey {
+    /// Key id, unique.
+    pub kid: String,
+    /// `EdDSA`, `ES256` or `RS256`.
+    pub algorithm: String,
+    /// The private key, sealed (see `actors::keys`).
+    pub sealed: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What the schema looks like next to the migrations this program carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationStatus {
+    /// Migrations in the database, as `V1__accounts`.
+    pub applied: Vec<String>,
+    /// Migrations that this program carries and the database lacks.
+    pub pending: Vec<String>,
+}
+
+/// The truth: accounts, sessions, revocations, signing keys.
+///
+/// Every call has a deadline inside and returns [`StoreError::Unavailable`] when it passes. An `Ok`
+/// from a writing call means committed to disk.
+#[async_trait]
+pub trait DurableStore: Send + Sync + 'static {
+    /// Applies pending migrations under a lock, so that any number of replicas may start at once.
+    async fn migrate(&self) -> Result<MigrationStatus, StoreError>;
+    /// Says which migrations are applied and which pending; changes nothing.
+    async fn migration_status(&self) -> Result<MigrationStatus, StoreError>;
+    /// Answers when the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Stores a new account. Uniqueness is the database's: of any number of calls with one address
+    /// (normal form), one succeeds and the others get [`StoreError::EmailTaken`].
+    async fn create_account(&self, new: NewAccount) -> Result<(), StoreError>;
+    /// The account and stored hash behind an address in normal form.
+    async fn credentials(&self, email_normal: &str) -> Result<Option<Credentials>, StoreError>;
+    /// The account with this id.
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
+    /// Accounts in order of id (age), after `after` if given, at most `limit`.
+    async fn accounts(&self, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>, StoreError>;
+    /// Replaces the hash if it still is `old`: a rehash never overwrites a changed password.
+    async fn replace_password_hash(
+        &self,
+        id: AccountId,
+        old: &StoredHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError>;
+    /// Disables an account and ends all its live sessions, in one transaction. `None`: no such account.
+    async fn disable_account(&self, id: AccountId, now: Timestamp) -> Result<Option<EndedSessions>, StoreError>;
+    /// Lets a disabled account log in again; ended sessions stay ended. `false`: no such account.
+    async fn enable_account(&self, id: AccountId) -> Result<bool, StoreError>;
+
+    /// Stores a new session, unless the account is disabled or gone by now (`false`): a login that
+    /// races with `disable_account` never leaves a live session behind.
+    async fn create_session(&self, session: &Session) -> Result<bool, StoreError>;
+    /// The session with this id.
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+    /// Ends a session and writes its revocation in one transaction. Ending it again changes nothing.
+    async fn end_session(
+        &self,
+        id: SessionId,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<EndedSessions, StoreError>;
+
+    /// Revocations with a number above `after`, in order, at most `limit`. Numbers become visible in
+    /// order: once a reader has seen `n`, no smaller unseen number will ever appear.
+    async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError>;
+    /// Deletes sessions and revocations whose `session_expires_at` (`expires_at`) is before `before`,
+    /// at most `limit` of each; returns how many rows went.
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// All signing keys, oldest first.
+    async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError>;
+    /// Stores a key if there is none for its algorithm yet; returns the keys as they are now, so that of
+    /// several replicas starting at once all use the same one.
+    async fn ensure_signing_key(&self, key: SealedKey) -> Result<Vec<SealedKey>, StoreError>;
+}
+
+/// A code that works once: verification, reset, challenge. Stored by the hash of the code only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneTimeCode {
+    /// What it is for, for example `verify_email`. Letters, digits and `_`.
+    pub purpose: String,
+    /// SHA-256 of the code.
+    pub code_hash: [u8; 32],
+    /// What the code unlocks, for example an account id.
+    pub payload: String,
+}
+
+/// What expires by itself and may be lost: live session records and one-time codes.
+#[async_trait]
+pub trait SharedStore: Send + Sync + 'static {
+    /// Answers when the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+    /// Keeps a session record for `ttl` (at least a millisecond).
+    async fn put_session(&self, session: &Session, ttl: Duration) -> Result<(), StoreError>;
+    /// The session record, if it is there and has not expired.
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+    /// Forgets a session record.
+    async fn remove_session(&self, id: SessionId) -> Result<(), StoreError>;
+    /// Keeps a one-time code for `ttl`; a code with the same purpose and hash is replaced.
+    async fn put_code(&self, code: &OneTimeCode, ttl: Duration) -> Result<(), StoreError>;
+    /// Takes a code: of any number of calls with one hash, one gets the payload.
+    async fn take_code(&self, purpose: &str, code_hash: &[u8; 32]) -> Result<Option<String>, StoreError>;
+}

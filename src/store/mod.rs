@@ -1,0 +1,15 @@
+//! Where things are kept: the contract that both store kinds fulfil.
+//!
+//! [`DurableStore`] is the truth: what it acknowledged is committed. [`SharedStore`] holds what
+//! expires by itself and may be lost at any moment; nothing depends on it for correctness.
+//! Nothing above this module knows which kind runs: `postgres` with `redis`, or `sqlite` with `memory`.
+
+mod contract;
+pub mod memory;
+pub mod postgres;
+pub mod redis;
+pub mod sqlite;
+
+pub use contract::{
+    DurableStore, EndedSessions, MigrationStatus, OneTimeCode, SealedKey, SharedStore, StoreError,
+};
