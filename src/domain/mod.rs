@@ -4,6 +4,8 @@ pub mod account;
 pub mod clock;
 pub mod email;
 pub mod id;
+pub mod keyring;
 pub mod password_hash;
 pub mod revocation;
 pub mod session;
+pub mod token;

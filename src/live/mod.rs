@@ -1,0 +1,19 @@
+//! What a request may read without waiting.
+//!
+//! Actors publish here; requests read. A read takes no lock that a writer could hold for long, asks no
+//! actor and no database. Each publisher is the only writer of its part and is not `Clone`.
+//!
+//! [`TokenCheck::check`] is the one place that decides whether a token is valid *now*; the proxy and the
+//! API both call it.
+
+mod check;
+mod clock;
+mod identity;
+mod keys;
+mod revocations;
+
+pub use check::{TokenCheck, Verified};
+pub use clock::Clock;
+pub use identity::IdentityValues;
+pub use keys::{KeyPublisher, LiveKeys, keys_channel};
+pub use revocations::{LiveRevocations, RevocationPublisher, revocations_channel};
