@@ -35,6 +35,16 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// The name of the store that failed.
+    pub const fn store(&self) -> &'static str {
+        match self {
+            Self::EmailTaken => "accounts",
+            Self::Unavailable { store, .. } | Self::Corrupt { store, .. } => store,
+        }
+    }
+}
+
 /// Sessions that a call ended, with the revocations it wrote in the same transaction.
 #[derive(Debug, Default)]
 pub struct EndedSessions {

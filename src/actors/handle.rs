@@ -1,0 +1,181 @@
+//! The door to the actors: takes the permit, sends, waits for the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::AuthError;
+use super::accounts::AccountsMessage;
+use super::job::{Job, Pending};
+use super::requests::{Login, Logout, Readiness, Registration, TokenGrant};
+use super::sessions::{Mint, SessionsMessage};
+use super::supervisor::{Slot, Slots};
+use crate::domain::account::Account;
+use crate::domain::id::{AccountId, SessionId};
+use crate::store::{DurableStore, SharedStore};
+
+/// Calls that only ask a store: how many at once.
+const STORE_PERMITS: usize = 512;
+/// Their deadline. The stores have shorter ones of their own.
+const STORE_DEADLINE: Duration = Duration::from_secs(3);
+/// Deadline of calls with a password hash in them: the queue may be full of them.
+const HASH_DEADLINE: Duration = Duration::from_secs(15);
+/// How long to look for the successor of an actor that just stopped, and how often.
+const SUCCESSOR: (u32, Duration) = (40, Duration::from_millis(5));
+
+/// Reaches the actors. Cheap to clone; any number of holders.
+#[derive(Clone)]
+pub struct AuthHandle {
+    slots: Slots,
+    hash_permits: Arc<Semaphore>,
+    store_permits: Arc<Semaphore>,
+    durable: Arc<dyn DurableStore>,
+    shared: Arc<dyn SharedStore>,
+}
+
+impl AuthHandle {
+    pub(super) fn new(
+        slots: Slots,
+        hash_queue: usize,
+        durable: Arc<dyn DurableStore>,
+        shared: Arc<dyn SharedStore>,
+    ) -> Self {
+        Self {
+            slots,
+            hash_permits: Arc::new(Semaphore::new(hash_queue)),
+            store_permits: Arc::new(Semaphore::new(STORE_PERMITS)),
+            durable,
+            shared,
+        }
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`AuthError::EmailTaken`], [`AuthError::WeakPassword`], or a fault of ours.
+    pub async fn register(&self, ask: Registration) -> Result<Account, AuthError> {
+        let (job, pending) = Job::new(ask, permit(&self.hash_permits)?, HASH_DEADLINE);
+        reach(&self.slots.accounts, AccountsMessage::Register(job), pending).await
+    }
+
+    /// Checks a password, begins a session and mints its first token.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidCredentials`], or a fault of ours.
+    pub async fn login(&self, ask: Login) -> Result<TokenGrant, AuthError> {
+        let (job, pending) = Job::new(ask, permit(&self.hash_permits)?, HASH_DEADLINE);
+        reach(&self.slots.sessions, SessionsMessage::Login(job), pending).await
+    }
+
+    /// Ends a session: durably, then in this process, then answers. Ending it again is fine.
+    ///
+    /// # Errors
+    /// A fault of ours: the session may be alive.
+    pub async fn logout(&self, ask: Logout) -> Result<(), AuthError> {
+        let (job, pending) = self.store_job(ask)?;
+        reach(&self.slots.sessions, SessionsMessage::Logout(job), pending).await
+    }
+
+    /// The account behind a verified token.
+    ///
+    /// # Errors
+    /// [`AuthError::SessionEnded`], [`AuthError::AccountGone`], or a fault of ours.
+    pub async fn profile(&self, account: AccountId, session: SessionId) -> Result<Account, AuthError> {
+        let (job, pending) = self.store_job((account, session))?;
+        reach(&self.slots.accounts, AccountsMessage::Profile(job), pending).await
+    }
+
+    /// Accounts in order of age, after one, at most `limit`.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub async fn accounts(&self, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>, AuthError> {
+        let (job, pending) = self.store_job((after, limit))?;
+        reach(&self.slots.accounts, AccountsMessage::List(job), pending).await
+    }
+
+    /// The account with this address in normal form.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub async fn find(&self, email_normal: String) -> Result<Option<Account>, AuthError> {
+        let (job, pending) = self.store_job(email_normal)?;
+        reach(&self.slots.accounts, AccountsMessage::Find(job), pending).await
+    }
+
+    /// Disables an account and ends its sessions; says how many were alive, or `None` without account.
+    ///
+    /// # Errors
+    /// A fault of ours: nothing was changed, or everything.
+    pub async fn disable(&self, account: AccountId) -> Result<Option<usize>, AuthError> {
+        let (job, pending) = self.store_job(account)?;
+        reach(&self.slots.accounts, AccountsMessage::Disable(job), pending).await
+    }
+
+    /// Lets a disabled account log in again; `false` without account.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub async fn enable(&self, account: AccountId) -> Result<bool, AuthError> {
+        let (job, pending) = self.store_job(account)?;
+        reach(&self.slots.accounts, AccountsMessage::Enable(job), pending).await
+    }
+
+    /// Begins a session without a password, for an operator's tests.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidCredentials`] for a disabled account, or a fault of ours.
+    pub async fn mint(
+        &self,
+        account: Account,
+        lifetime: Duration,
+        scope: String,
+    ) -> Result<TokenGrant, AuthError> {
+        let (job, pending) = self.store_job(Mint { account, lifetime, scope })?;
+        reach(&self.slots.sessions, SessionsMessage::Mint(job), pending).await
+    }
+
+    /// Asks both stores whether they are there. Not through an actor: it must answer when they do not.
+    pub async fn readiness(&self) -> Readiness {
+        let (durable, shared) = tokio::join!(self.durable.ping(), self.shared.ping());
+        Readiness {
+            missing: durable.err().map(|error| error.store()).into_iter().collect(),
+            degraded: shared.err().map(|error| error.store()).into_iter().collect(),
+        }
+    }
+
+    fn store_job<Ask, Answer>(&self, ask: Ask) -> Result<(Job<Ask, Answer>, Pending<Answer>), AuthError>
+    where
+        Ask: Send + 'static,
+        Answer: Send + 'static,
+    {
+        Ok(Job::new(ask, permit(&self.store_permits)?, STORE_DEADLINE))
+    }
+
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+}
+
+fn permit(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, AuthError> {
+    Arc::clone(permits).try_acquire_owned().map_err(|_| AuthError::Busy)
+}
+
+async fn reach<Message: ractor::Message, Answer>(
+    slot: &Slot<Message>,
+    message: Message,
+    pending: Pending<Answer>,
+) -> Result<Answer, AuthError> {
+    let mut message = Box::new(message);
+    for _ in 0..SUCCESSOR.0 {
+        match slot.send(*message) {
+            Ok(()) => return pending.answer().await,
+            // Its actor stopped a moment ago; the supervisor is putting a new one into the slot.
+            Err(back) => message = back,
+        }
+        tokio::time::sleep(SUCCESSOR.1).await;
+    }
+    Err(AuthError::Unavailable("an actor is restarting".to_owned()))
+}

@@ -1,0 +1,30 @@
+//! The part that may wait: accounts, sessions, password hashing, revocations.
+//!
+//! [`AuthSystem::start`] builds the stores and the tree of actors on a tokio runtime of its own;
+//! everybody else holds an [`AuthHandle`]. The rules:
+//!
+//! - A call takes a permit before it is sent (mailboxes are unbounded); none free means
+//!   [`AuthError::Busy`] now.
+//! - `handle` never awaits I/O: it starts a [`job`] that carries permit, deadline and reply.
+//! - Expected failures are replies; an actor that panics is restarted by the [`supervisor`] with a
+//!   budget, and the handle reaches its successor.
+//! - The stores are owned by the supervisor and lent to its children; nobody else has them.
+
+mod accounts;
+mod error;
+mod handle;
+mod hasher;
+mod job;
+pub mod keys;
+mod random;
+mod requests;
+mod revocations;
+mod sessions;
+mod supervisor;
+mod system;
+
+pub use error::AuthError;
+pub use handle::AuthHandle;
+pub use random::random_bytes;
+pub use requests::{ClientFacts, Login, Logout, Readiness, Registration, TokenGrant};
+pub use system::{AuthSystem, MigrationRun, StartError, migrations};

@@ -1,0 +1,305 @@
+//! Starts the actors, owns the stores, restarts what breaks.
+//!
+//! One for one: only the broken child is replaced, and its successor is put into the slot through which
+//! the handle reaches it. More than [`BUDGET`] restarts within [`WINDOW`] mean that restarting does not
+//! help: the process is told to stop, for half alive is worse than restarted.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use super::AuthError;
+use super::accounts::{Accounts, AccountsMessage};
+use super::hasher::{HashPlan, HashWork, Hasher};
+use super::revocations::{Revocations, RevocationsMessage};
+use super::sessions::{Sessions, SessionsMessage};
+use crate::domain::clock::Timestamp;
+use crate::domain::id::SessionId;
+use crate::domain::session::Session;
+use crate::domain::token::Parties;
+use crate::live::{Clock, LiveKeys, RevocationPublisher};
+use crate::store::{DurableStore, EndedSessions, SharedStore};
+use crate::telemetry::metrics::Metrics;
+
+/// Restarts that are allowed within [`WINDOW`].
+pub const BUDGET: usize = 10;
+/// See [`BUDGET`].
+pub const WINDOW: Duration = Duration::from_secs(30);
+/// Before a child that failed to start is tried again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Where the present incarnation of an actor is found.
+pub struct Slot<Message>(Arc<ArcSwapOption<ActorRef<Message>>>);
+
+impl<Message> Clone for Slot<Message> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<Message: ractor::Message> Slot<Message> {
+    /// A slot with nobody in it.
+    pub fn empty() -> Self {
+        Self(Arc::default())
+    }
+
+    fn put(&self, actor: ActorRef<Message>) {
+        self.0.store(Some(Arc::new(actor)));
+    }
+
+    /// Sends to whoever is in the slot now.
+    ///
+    /// # Errors
+    /// The message, when nobody is there to take it.
+    pub fn send(&self, message: Message) -> Result<(), Box<Message>> {
+        match self.0.load().as_deref() {
+            Some(actor) => actor.send_message(message).map_err(|error| match error {
+                ractor::MessagingErr::SendErr(message) => Some(Box::new(message)),
+                ractor::MessagingErr::ChannelClosed | ractor::MessagingErr::InvalidActorType => None,
+            }),
+            None => Err(Some(Box::new(message))),
+        }
+        .or_else(|lost| lost.map_or(Ok(()), Err))
+    }
+}
+
+/// What every actor works with. The stores are lent from here and nowhere else.
+pub struct Workshop {
+    /// The truth.
+    pub durable: Arc<dyn DurableStore>,
+    /// What may be lost.
+    pub shared: Arc<dyn SharedStore>,
+    /// The time.
+    pub clock: Clock,
+    /// Issuer and audience.
+    pub parties: Parties,
+    /// Keys to sign with.
+    pub keys: LiveKeys,
+    /// Where ended sessions are published.
+    pub revocations: RevocationPublisher,
+    /// Life of an access token.
+    pub access_lifetime: Duration,
+    /// Life of a session.
+    pub session_lifetime: Duration,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The hash pool.
+    pub hasher: Slot<HashWork>,
+}
+
+impl Workshop {
+    /// Has something hashed.
+    pub async fn hash<Outcome>(
+        &self,
+        work: impl FnOnce(oneshot::Sender<Result<Outcome, AuthError>>) -> HashWork,
+    ) -> Result<Outcome, AuthError> {
+        let (reply, outcome) = oneshot::channel();
+        if self.hasher.send(work(reply)).is_err() {
+            return Err(AuthError::Unavailable("the hash pool is restarting".to_owned()));
+        }
+        outcome.await.unwrap_or_else(|_| Err(AuthError::Unavailable("the hash was lost".to_owned())))
+    }
+
+    /// Refuses the sessions from now on, in this process at once. The durable row is already written.
+    pub async fn publish_ended(&self, ended: &EndedSessions) {
+        self.revocations.add(&ended.revocations);
+        for revocation in &ended.revocations {
+            if let Err(error) = self.shared.remove_session(revocation.session_id).await {
+                // It expires by itself, and the revocation decides.
+                tracing::warn!(%error, "session record not removed");
+            }
+        }
+    }
+
+    /// Keeps a live session's record in the shared store. Nothing depends on it.
+    pub async fn remember(&self, session: &Session, now: Timestamp) {
+        let ttl = now.until(session.expires_at);
+        if ttl.is_zero() {
+            return;
+        }
+        if let Err(error) = self.shared.put_session(session, ttl).await {
+            tracing::warn!(%error, "session record not kept");
+        }
+    }
+
+    /// Whether a session is alive: by its record in the shared store, else by the durable store.
+    pub async fn session_is_live(&self, id: SessionId) -> Result<bool, AuthError> {
+        let now = self.clock.now();
+        match self.shared.session(id).await {
+            Ok(Some(session)) => return Ok(session.is_live(now)),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "session record not read"),
+        }
+        match self.durable.session(id).await? {
+            Some(session) if session.is_live(now) => {
+                self.remember(&session, now).await;
+                Ok(true)
+            }
+            Some(_) | None => Ok(false),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Child {
+    Accounts,
+    Sessions,
+    Hasher,
+    Revocations,
+}
+
+impl Child {
+    const ALL: [Self; 4] = [Self::Hasher, Self::Revocations, Self::Accounts, Self::Sessions];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Sessions => "sessions",
+            Self::Hasher => "hasher",
+            Self::Revocations => "revocations",
+        }
+    }
+}
+
+/// What the supervisor is told.
+pub struct Restart(Child);
+
+/// The slots of all children.
+#[derive(Clone)]
+pub struct Slots {
+    /// Accounts.
+    pub accounts: Slot<AccountsMessage>,
+    /// Sessions.
+    pub sessions: Slot<SessionsMessage>,
+    /// The revocation follower.
+    pub revocations: Slot<RevocationsMessage>,
+}
+
+/// What the supervisor starts with.
+pub struct Parts {
+    /// Lent to the children.
+    pub workshop: Arc<Workshop>,
+    /// How to hash.
+    pub plan: HashPlan,
+    /// Where children are found.
+    pub slots: Slots,
+    /// Set to true when the process must stop.
+    pub fatal: watch::Sender<bool>,
+}
+
+/// Its state.
+pub struct SupervisorState {
+    parts: Parts,
+    running: Vec<(ActorId, Child)>,
+    restarts: VecDeque<Instant>,
+}
+
+/// The actor.
+pub struct Supervisor;
+
+impl Actor for Supervisor {
+    type Msg = Restart;
+    type State = SupervisorState;
+    type Arguments = Parts;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Restart>,
+        parts: Parts,
+    ) -> Result<SupervisorState, ActorProcessingErr> {
+        let mut state = SupervisorState { parts, running: Vec::new(), restarts: VecDeque::new() };
+        for child in Child::ALL {
+            state.start(child, &myself).await?;
+        }
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Restart>,
+        Restart(child): Restart,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        if !state.may_restart() {
+            tracing::error!(actor = child.name(), "too many restarts; stopping");
+            state.parts.fatal.send_replace(true);
+            return Ok(());
+        }
+        state.parts.workshop.metrics.actor_restarted(child.name());
+        if let Err(error) = state.start(child, &myself).await {
+            tracing::error!(actor = child.name(), %error, "actor did not start");
+            myself.send_after(RETRY, move || Restart(child));
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Restart>,
+        event: SupervisionEvent,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        let (gone, why) = match event {
+            SupervisionEvent::ActorFailed(gone, error) => (gone, error.to_string()),
+            SupervisionEvent::ActorTerminated(gone, _, reason) => (gone, reason.unwrap_or_default()),
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
+        };
+        let position = state.running.iter().position(|(id, _)| *id == gone.get_id());
+        if let Some((_, child)) = position.map(|index| state.running.swap_remove(index)) {
+            tracing::error!(actor = child.name(), reason = %why, "actor stopped; restarting it");
+            myself.send_message(Restart(child))?;
+        }
+        Ok(())
+    }
+}
+
+impl SupervisorState {
+    async fn start(&mut self, child: Child, myself: &ActorRef<Restart>) -> Result<(), ractor::SpawnErr> {
+        let (shop, slots) = (Arc::clone(&self.parts.workshop), &self.parts.slots);
+        let cell = myself.get_cell();
+        let id = match child {
+            Child::Accounts => {
+                let (actor, _) = Actor::spawn_linked(None, Accounts, shop, cell).await?;
+                let id = actor.get_id();
+                slots.accounts.put(actor);
+                id
+            }
+            Child::Sessions => {
+                let (actor, _) = Actor::spawn_linked(None, Sessions, shop, cell).await?;
+                let id = actor.get_id();
+                slots.sessions.put(actor);
+                id
+            }
+            Child::Hasher => {
+                let with = (self.parts.plan.clone(), Arc::clone(&shop.metrics));
+                let (actor, _) = Actor::spawn_linked(None, Hasher, with, cell).await?;
+                let id = actor.get_id();
+                shop.hasher.put(actor);
+                id
+            }
+            Child::Revocations => {
+                let (actor, _) = Actor::spawn_linked(None, Revocations, shop, cell).await?;
+                let id = actor.get_id();
+                slots.revocations.put(actor);
+                id
+            }
+        };
+        self.running.push((id, child));
+        Ok(())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the window is measured on the runtime's clock")]
+    fn may_restart(&mut self) -> bool {
+        let now = Instant::now();
+        while self.restarts.front().is_some_and(|first| now.duration_since(*first) > WINDOW) {
+            self.restarts.pop_front();
+        }
+        self.restarts.push_back(now);
+        self.restarts.len() <= BUDGET
+    }
+}

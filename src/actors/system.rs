@@ -1,0 +1,273 @@
+//! Start and stop of everything behind [`AuthHandle`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::Actor;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::hasher::HashPlan;
+use super::keys::{self, KeysError};
+use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
+use super::AuthHandle;
+use crate::config::{MigrateMode, Settings, StoreKind};
+use crate::domain::clock::Timestamp;
+use crate::domain::password::PasswordPolicy;
+use crate::domain::token::Parties;
+use crate::live::{Clock, KeyPublisher, LiveRevocations, TokenCheck, keys_channel, revocations_channel};
+use crate::store::memory::MemoryStore;
+use crate::store::postgres::PostgresStore;
+use crate::store::redis::RedisStore;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{DurableStore, MigrationStatus, SharedStore, StoreError};
+use crate::telemetry::metrics::Metrics;
+
+/// File of the embedded database inside the data directory.
+const DATABASE_FILE: &str = "gateward.db";
+/// Records the in-process shared store holds at most.
+const SHARED_CAPACITY: usize = 1_000_000;
+/// How long a start waits for a durable store that does not answer yet.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two tries.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+/// Threads of the runtime: they wait for stores and sign tokens; hashes have threads of their own.
+const THREADS: usize = 2;
+
+/// Why the system did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A dependency did not answer for [`PATIENCE`].
+    #[error("{0}")]
+    Unavailable(String),
+    /// The schema is behind and `store.migrate = "manual"`.
+    #[error("{} pending migration(s): run `gateward migrate up`", .0.len())]
+    PendingMigrations(Vec<String>),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { .. } => Self::Unavailable(error.to_string()),
+            StoreError::EmailTaken | StoreError::Corrupt { .. } => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<KeysError> for StartError {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Store(error) => error.into(),
+            KeysError::Sealed { .. }
+            | KeysError::Key(_)
+            | KeysError::KeyEncryption { .. }
+            | KeysError::Generate(_) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// The running system. Dropping it stops everything at once; see [`AuthSystem::stop`].
+pub struct AuthSystem {
+    runtime: Option<Runtime>,
+    handle: AuthHandle,
+    check: Arc<TokenCheck>,
+    revocations: LiveRevocations,
+    fatal: watch::Receiver<bool>,
+    _keys: KeyPublisher,
+}
+
+impl AuthSystem {
+    /// Opens the stores, brings the schema up to date, loads keys and revocations, starts the actors.
+    /// Returns when everything is ready to serve.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing is left running then.
+    pub fn start(settings: &Settings, metrics: Arc<Metrics>, clock: Clock) -> Result<Self, StartError> {
+        let runtime = runtime()?;
+        let (durable, shared) = runtime.block_on(open_stores(settings))?;
+        runtime.block_on(prepare_schema(&*durable, settings.store.migrate))?;
+        let ring = runtime.block_on(keys::load(
+            &settings.token,
+            &settings.server.data_dir,
+            &*durable,
+            clock.now(),
+        ))?;
+        let (key_publisher, live_keys) = keys_channel(ring);
+        let (revocation_publisher, live_revocations) = revocations_channel();
+        let parties =
+            Parties { issuer: settings.token.issuer.clone(), audience: settings.token.audience.clone() };
+        let check = TokenCheck::new(parties.clone(), live_keys.clone(), live_revocations.clone(), clock);
+        let slots =
+            Slots { accounts: Slot::empty(), sessions: Slot::empty(), revocations: Slot::empty() };
+        let (fatal_sender, fatal) = watch::channel(false);
+        let workshop = Workshop {
+            durable: Arc::clone(&durable),
+            shared: Arc::clone(&shared),
+            clock,
+            parties,
+            keys: live_keys,
+            revocations: revocation_publisher,
+            access_lifetime: settings.token.access_lifetime,
+            session_lifetime: settings.token.session_lifetime,
+            metrics,
+            hasher: Slot::empty(),
+        };
+        let parts = Parts {
+            workshop: Arc::new(workshop),
+            plan: plan(settings),
+            slots: slots.clone(),
+            fatal: fatal_sender,
+        };
+        runtime
+            .block_on(Supervisor::spawn(None, Supervisor, parts))
+            .map_err(|error| StartError::Failed(format!("the actors did not start: {error}")))?;
+        runtime.block_on(first_look(&live_revocations))?;
+        let handle = AuthHandle::new(slots, settings.password.hash_queue, durable, shared);
+        Ok(Self {
+            runtime: Some(runtime),
+            handle,
+            check: Arc::new(check),
+            revocations: live_revocations,
+            fatal,
+            _keys: key_publisher,
+        })
+    }
+
+    /// The door.
+    pub fn handle(&self) -> AuthHandle {
+        self.handle.clone()
+    }
+
+    /// The token check, for the proxy and the API.
+    pub fn check(&self) -> Arc<TokenCheck> {
+        Arc::clone(&self.check)
+    }
+
+    /// The revocations in force, for metrics.
+    pub fn revocations(&self) -> LiveRevocations {
+        self.revocations.clone()
+    }
+
+    /// Becomes true when restarting actors did not help and the process must stop.
+    pub fn fatal(&self) -> watch::Receiver<bool> {
+        self.fatal.clone()
+    }
+
+    /// Runs one asynchronous call to its end, for commands that have no runtime of their own.
+    pub fn run<Answer>(&self, call: impl Future<Output = Answer>) -> Option<Answer> {
+        self.runtime.as_ref().map(|runtime| runtime.block_on(call))
+    }
+
+    /// Stops: jobs under way have `grace` to finish.
+    pub fn stop(mut self, grace: Duration) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(grace);
+        }
+    }
+}
+
+impl Drop for AuthSystem {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Runs the migrations that are pending, or says which are.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn migrations(settings: &Settings, run: MigrationRun) -> Result<MigrationStatus, StartError> {
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let (durable, _) = open_stores(settings).await?;
+        Ok(match run {
+            MigrationRun::Up => durable.migrate().await?,
+            MigrationRun::Status => durable.migration_status().await?,
+        })
+    })
+}
+
+/// What `gateward migrate` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MigrationRun {
+    /// Applies what is pending.
+    Up,
+    /// Changes nothing.
+    Status,
+}
+
+fn runtime() -> Result<Runtime, StartError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("gateward-auth")
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::Failed(format!("no runtime: {error}")))
+}
+
+fn plan(settings: &Settings) -> HashPlan {
+    let password = &settings.password;
+    HashPlan {
+        cost: password.bcrypt_cost,
+        policy: PasswordPolicy { min_length: password.min_length, min_strength: password.min_strength },
+        threads: password.hash_threads,
+        queue: password.hash_queue,
+    }
+}
+
+async fn open_stores(
+    settings: &Settings,
+) -> Result<(Arc<dyn DurableStore>, Arc<dyn SharedStore>), StartError> {
+    match &settings.store.kind {
+        StoreKind::Embedded => {
+            let dir = &settings.server.data_dir;
+            keys::make_private_dir(dir).map_err(|error| {
+                StartError::Failed(format!("data directory {}: {error}", dir.display()))
+            })?;
+            let durable = SqliteStore::open(&dir.join(DATABASE_FILE))?;
+            Ok((Arc::new(durable), Arc::new(MemoryStore::new(SHARED_CAPACITY))))
+        }
+        StoreKind::Postgres { postgres, redis } => {
+            let durable = PostgresStore::connect(postgres).await?;
+            let shared = RedisStore::connect(redis).await?;
+            Ok((Arc::new(durable), Arc::new(shared)))
+        }
+    }
+}
+
+/// Waits a little for a store that is just starting, as in a compose file.
+async fn prepare_schema(store: &dyn DurableStore, mode: MigrateMode) -> Result<(), StartError> {
+    let mut tries = PATIENCE.as_millis() / TRY_AGAIN.as_millis();
+    loop {
+        let outcome = match mode {
+            MigrateMode::Auto => store.migrate().await,
+            MigrateMode::Manual => store.migration_status().await,
+        };
+        match outcome {
+            Ok(status) if status.pending.is_empty() => return Ok(()),
+            Ok(status) => return Err(StartError::PendingMigrations(status.pending)),
+            Err(StoreError::Unavailable { .. }) if tries > 0 => {
+                tries -= 1;
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Serving before the revocations are known would accept tokens of ended sessions.
+async fn first_look(revocations: &LiveRevocations) -> Result<(), StartError> {
+    let look = async {
+        while revocations.followed_at() == Timestamp::from_unix_millis(0) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, look)
+        .await
+        .map_err(|_| StartError::Unavailable("the revocations could not be read".to_owned()))
+}
