@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::AuthError;
 use crate::domain::password::{Password, PasswordPolicy};
 use crate::domain::password_hash::{HashVerdict, PasswordHash, StoredHash};
+use crate::telemetry::HashResult;
 use crate::telemetry::metrics::Metrics;
 
 /// Work for a hash thread.
@@ -104,11 +105,12 @@ impl Actor for Hasher {
         work: HashWork,
         state: &mut HasherState,
     ) -> Result<(), ActorProcessingErr> {
-        state.metrics.hash_queued();
+        state.metrics.hash_queue_length.inc();
         match state.queue.try_send(work) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(work)) => {
-                state.metrics.hash_dropped("queue_full");
+                state.metrics.hash_queue_length.dec();
+                state.metrics.hash_job(HashResult::Rejected);
                 work.fail(AuthError::Busy);
                 Ok(())
             }
@@ -139,8 +141,9 @@ fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) 
     loop {
         let next = queue.lock().recv();
         let Ok(work) = next else { return };
+        metrics.hash_queue_length.dec();
         if work.abandoned() {
-            metrics.hash_dropped("abandoned");
+            metrics.hash_job(HashResult::Abandoned);
             continue;
         }
         #[expect(clippy::disallowed_methods, reason = "measures a duration for a metric")]
@@ -148,8 +151,11 @@ fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) 
         // A panic in a library drops the reply, which its caller sees; the thread lives on.
         let outcome = catch_unwind(AssertUnwindSafe(|| work_on(plan, work)));
         match outcome {
-            Ok(()) => metrics.hash_done(started.elapsed()),
-            Err(_) => metrics.hash_dropped("panic"),
+            Ok(()) => {
+                metrics.hash_took(started.elapsed());
+                metrics.hash_job(HashResult::Done);
+            }
+            Err(_) => metrics.hash_job(HashResult::Failed),
         }
     }
 }

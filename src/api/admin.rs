@@ -1,0 +1,81 @@
+//! What operators ask, on an address of its own (loopback unless configured otherwise): is it alive, is
+//! it ready, what does it count, which version is it. There is no authentication here.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+
+use crate::actors::AuthHandle;
+use crate::live::{LiveRevocations, TokenCheck};
+use crate::telemetry::metrics::Metrics;
+
+/// What the admin handlers work with.
+#[derive(Clone)]
+pub struct AdminState {
+    /// Asked for readiness.
+    pub auth: AuthHandle,
+    /// Its cache is counted.
+    pub check: Arc<TokenCheck>,
+    /// Counted.
+    pub revocations: LiveRevocations,
+    /// Shown.
+    pub metrics: Arc<Metrics>,
+}
+
+#[derive(Serialize)]
+struct ReadyBody {
+    ready: bool,
+    /// Without these, accounts and logins fail; protected calls go on.
+    missing: Vec<&'static str>,
+    /// Without these, everything works.
+    degraded: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct VersionBody {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// `/livez`, `/readyz`, `/metrics`, `/version`.
+pub fn admin_router(state: AdminState) -> Router {
+    Router::new()
+        .route("/livez", get(async || "alive\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/version", get(version))
+        .with_state(state)
+}
+
+async fn ready(State(state): State<AdminState>) -> Response {
+    let found = state.auth.readiness().await;
+    let ready = found.missing.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = ReadyBody { ready, missing: found.missing, degraded: found.degraded };
+    (status, Json(body)).into_response()
+}
+
+async fn metrics(State(state): State<AdminState>) -> Response {
+    let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    state.metrics.token_cache_entries.set(gauge(state.check.cached()));
+    state.metrics.revocations.set(gauge(state.revocations.len()));
+    let now = state.check.clock().now();
+    state.metrics.revocation_lag(state.revocations.followed_at().until(now));
+    match state.metrics.render() {
+        Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics not rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn version() -> Response {
+    Json(VersionBody { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") }).into_response()
+}

@@ -1,0 +1,102 @@
+//! Who calls a handler of ours: the bearer token of the request, checked like any route's.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::response::Response;
+use http::request::Parts;
+
+use super::problem::Problem;
+use super::state::{ApiState, RequestFacts};
+use crate::domain::token::TokenRefusal;
+use crate::live::Verified;
+
+/// The credentials of a request as the edge parsed them, once, from its raw head.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Presented {
+    /// No `Authorization` line.
+    Nothing,
+    /// One, with a well-formed bearer token.
+    Bearer(String),
+    /// One, but of another scheme, or not well formed.
+    Malformed,
+    /// More than one.
+    Several,
+}
+
+impl std::fmt::Debug for Presented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::Bearer(_) => "Bearer(redacted)",
+            Self::Malformed => "Malformed",
+            Self::Several => "Several",
+        })
+    }
+}
+
+/// Why a caller is turned away: what the client is told, and what it was.
+pub struct Denied {
+    /// For the client.
+    pub problem: Problem,
+    /// Which check failed, when it was the token's.
+    pub refusal: Option<TokenRefusal>,
+}
+
+/// Judges the token of a request, and counts the judgement.
+///
+/// # Errors
+/// [`Denied`].
+pub fn authenticate(state: &ApiState, presented: &Presented) -> Result<Arc<Verified>, Denied> {
+    let deny = |reason, problem, refusal| {
+        state.metrics.auth_refused(reason);
+        Err(Denied { problem, refusal })
+    };
+    match presented {
+        Presented::Nothing => deny("no_credentials", Problem::no_credentials(), None),
+        Presented::Malformed => deny("malformed_credentials", Problem::invalid_token(), None),
+        Presented::Several => {
+            let problem = Problem::invalid_request("a request may carry one access token");
+            deny("several_credentials", problem, None)
+        }
+        Presented::Bearer(token) => match state.check.check(token) {
+            Ok(verified) => {
+                state.metrics.auth_passed();
+                Ok(verified)
+            }
+            Err(refusal) => deny(refusal.as_str(), Problem::invalid_token(), Some(refusal)),
+        },
+    }
+}
+
+/// A caller whose token is valid now.
+pub struct Caller(pub Arc<Verified>);
+
+impl FromRequestParts<ApiState> for Caller {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Response> {
+        let facts = facts(parts)?;
+        authenticate(state, &facts.presented)
+            .map(Self)
+            .map_err(|denied| denied.problem.response(facts.request_id))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestFacts {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        facts(parts)
+    }
+}
+
+/// The facts that the bridge put there.
+fn facts(parts: &Parts) -> Result<RequestFacts, Response> {
+    parts.extensions.get::<RequestFacts>().cloned().ok_or_else(|| {
+        let nobody = crate::domain::id::RequestId::from_uuid(uuid::Uuid::nil());
+        tracing::error!("a request without facts reached the api");
+        Problem::new(http::StatusCode::INTERNAL_SERVER_ERROR, "internal", "the gateway failed at this")
+            .response(nobody)
+    })
+}

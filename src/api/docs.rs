@@ -1,0 +1,44 @@
+//! The OpenAPI 3.1 document, made from the handlers, and Swagger UI from inside the binary.
+
+use utoipa::openapi::security::{Flow, OAuth2, Password, Scopes, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_swagger_ui::SwaggerUi;
+
+/// Where the document is.
+const DOCUMENT: &str = "/auth/openapi.json";
+
+/// What the document says besides the paths.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Gateward",
+        description = "Registers people, logs them in, ends their sessions. Press Authorize to log in; \
+                       the access token is then sent with every call."
+    ),
+    tags(
+        (name = "accounts", description = "Who somebody is"),
+        (name = "sessions", description = "Begun by a login, ended by a logout"),
+        (name = "keys", description = "For other verifiers"),
+    ),
+    modifiers(&LoginScheme)
+)]
+pub struct Document;
+
+/// The OAuth2 password flow, so that the Authorize button logs in through `/auth/login`.
+struct LoginScheme;
+
+impl Modify for LoginScheme {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let flow = Flow::Password(Password::new("/auth/login", Scopes::new()));
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("password", SecurityScheme::OAuth2(OAuth2::new([flow])));
+    }
+}
+
+/// Serves the document and the page.
+pub fn pages(document: utoipa::openapi::OpenApi) -> SwaggerUi {
+    let config = utoipa_swagger_ui::Config::default().display_request_duration(true).validator_url("none");
+    SwaggerUi::new("/auth/docs").url(DOCUMENT, document).config(config)
+}

@@ -1,0 +1,210 @@
+//! Logging in: JSON for our own clients, the OAuth2 password form (RFC 6749 4.3) for everything that
+//! knows a FastAPI or Swagger `tokenUrl`.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, PRAGMA};
+use http::{HeaderMap, Request, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::body::{self, MediaType};
+use super::problem::{Problem, ProblemBody, Reason};
+use super::state::{ApiState, RequestFacts};
+use crate::actors::{AuthError, Login, TokenGrant};
+use crate::domain::email::EmailAddress;
+use crate::domain::password::Password;
+use crate::telemetry::LoginResult;
+
+/// Credentials as JSON.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoginBody {
+    /// The address of the account.
+    #[schema(example = "ada@example.org")]
+    email: String,
+    /// Its password.
+    #[schema(value_type = String, format = Password, example = "seven purple otters juggle")]
+    password: SecretString,
+}
+
+/// Credentials as an OAuth2 password form. Other fields are ignored (RFC 6749 3.2).
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct LoginForm {
+    /// `password`, or absent.
+    grant_type: Option<String>,
+    /// The e-mail address of the account.
+    username: String,
+    /// Its password.
+    #[schema(value_type = String, format = Password)]
+    password: SecretString,
+    /// Ignored: the gateway grants no scopes at login. The answer says what was granted.
+    #[expect(dead_code, reason = "named so that a second one is an error (RFC 6749 3.2)")]
+    scope: Option<String>,
+}
+
+/// An access token.
+#[derive(Serialize, ToSchema)]
+pub struct TokenBody {
+    /// The token: a JWT (RFC 9068) for `Authorization: Bearer`.
+    access_token: String,
+    /// `bearer`.
+    #[schema(example = "bearer")]
+    token_type: &'static str,
+    /// Seconds that it lives.
+    #[schema(example = 900)]
+    expires_in: u64,
+    /// What was granted, space separated.
+    scope: String,
+}
+
+/// An error of the OAuth2 form (RFC 6749 5.2).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OAuthErrorBody {
+    /// `invalid_request`, `invalid_grant`, `unsupported_grant_type`, `temporarily_unavailable`, ...
+    #[schema(example = "invalid_grant")]
+    error: &'static str,
+    /// A sentence for a person.
+    error_description: String,
+}
+
+/// Log in.
+#[utoipa::path(
+    post, path = "/auth/login", tag = "sessions",
+    request_body(content(
+        (LoginBody = "application/json"),
+        (LoginForm = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, description = "A session has begun; its access token", body = TokenBody),
+        (status = 400, description = "Not JSON; as a form: wrong credentials too (`invalid_grant`)", body = OAuthErrorBody),
+        (status = 401, description = "`invalid_credentials`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_fields`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`busy`, `unavailable`; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn login(State(state): State<ApiState>, facts: RequestFacts, request: Request<Body>) -> Response {
+    let client = request.headers().clone();
+    let media = match body::media_type(request.headers()) {
+        Ok(media) => media,
+        Err(problem) => return problem.response(facts.request_id),
+    };
+    let bytes = match body::bytes(request).await {
+        Ok(bytes) => bytes,
+        Err(problem) => return problem.response(facts.request_id),
+    };
+    match media {
+        MediaType::Json => {
+            let asked = body::parse_json::<LoginBody>(&bytes);
+            let outcome = match asked {
+                Ok(ask) => attempt(&state, &facts, &client, &ask.email, &ask.password).await,
+                Err(problem) => Err(problem),
+            };
+            outcome.map_or_else(|problem| problem.response(facts.request_id), |grant| granted(&grant))
+        }
+        MediaType::Form => match parse_form(&bytes) {
+            Ok(ask) => match attempt(&state, &facts, &client, &ask.username, &ask.password).await {
+                Ok(grant) => granted(&grant),
+                Err(problem) => oauth_error(&problem),
+            },
+            Err((error, detail)) => oauth_answer(StatusCode::BAD_REQUEST, error, detail.to_owned(), error),
+        },
+    }
+}
+
+async fn attempt(
+    state: &ApiState,
+    facts: &RequestFacts,
+    headers: &HeaderMap,
+    email: &str,
+    password: &SecretString,
+) -> Result<TokenGrant, Problem> {
+    // Nobody can have a password that does not parse; it answers like any wrong one.
+    let Ok(password) = Password::parse(password.expose_secret().to_owned()) else {
+        state.metrics.login(LoginResult::InvalidCredentials);
+        return Err(AuthError::InvalidCredentials.into());
+    };
+    let ask =
+        Login { email: EmailAddress::parse(email).ok(), password, client: facts.client_facts(headers) };
+    let outcome = state.auth.login(ask).await;
+    state.metrics.login(match &outcome {
+        Ok(_) => LoginResult::Ok,
+        Err(AuthError::InvalidCredentials) => LoginResult::InvalidCredentials,
+        Err(AuthError::Busy) => LoginResult::Busy,
+        Err(_) => LoginResult::Error,
+    });
+    Ok(outcome?)
+}
+
+fn parse_form(bytes: &[u8]) -> Result<LoginForm, (&'static str, &'static str)> {
+    let form: LoginForm = serde_urlencoded::from_bytes(bytes)
+        .map_err(|_| ("invalid_request", "expected the fields username and password, each once"))?;
+    match form.grant_type.as_deref() {
+        None | Some("" | "password") => Ok(form),
+        Some(_) => Err(("unsupported_grant_type", "only the grant type `password` is served here")),
+    }
+}
+
+fn granted(grant: &TokenGrant) -> Response {
+    let body = TokenBody {
+        access_token: grant.access_token.expose().to_owned(),
+        token_type: "bearer",
+        expires_in: grant.issued_at.until(grant.expires_at).as_secs(),
+        scope: grant.scope.clone(),
+    };
+    // RFC 6749 5.1 wants both.
+    ([(CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")], Json(body)).into_response()
+}
+
+fn oauth_error(problem: &Problem) -> Response {
+    let (status, error) = match problem.status {
+        StatusCode::UNAUTHORIZED => (StatusCode::BAD_REQUEST, "invalid_grant"),
+        StatusCode::SERVICE_UNAVAILABLE => (problem.status, "temporarily_unavailable"),
+        StatusCode::INTERNAL_SERVER_ERROR => (problem.status, "server_error"),
+        _ => (StatusCode::BAD_REQUEST, "invalid_request"),
+    };
+    let mut response = oauth_answer(status, error, problem.detail.clone(), problem.code);
+    for (name, value) in &problem.headers() {
+        if name != http::header::WWW_AUTHENTICATE {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+fn oauth_answer(
+    status: StatusCode,
+    error: &'static str,
+    error_description: String,
+    reason: &'static str,
+) -> Response {
+    let body = Json(OAuthErrorBody { error, error_description });
+    let mut response = (status, [(CACHE_CONTROL, "no-store")], body).into_response();
+    response.extensions_mut().insert(Reason(reason));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_a_fastapi_client_is_understood() {
+        let form = parse_form(b"grant_type=password&username=a%40b.org&password=p+w&scope=&client_id=x").unwrap();
+        assert_eq!(form.username, "a@b.org");
+        assert_eq!(form.password.expose_secret(), "p w");
+    }
+
+    #[test]
+    fn another_grant_or_a_repeated_field_is_refused() {
+        let error = |body: &[u8]| parse_form(body).map(|_| ()).unwrap_err().0;
+        assert_eq!(error(b"grant_type=client_credentials&username=a&password=b"), "unsupported_grant_type");
+        assert_eq!(error(b"username=a&username=b&password=c"), "invalid_request");
+        assert_eq!(error(b"username=a"), "invalid_request");
+        assert_eq!(error(b"username=a&password=b&scope=x&scope=y"), "invalid_request");
+    }
+}

@@ -1,0 +1,24 @@
+//! What Gateward answers itself: `/auth/*`, the published keys, the documentation; and, on an address of
+//! its own, what operators ask.
+//!
+//! Plain axum routers. The proxy calls [`public_router`] in process (`gateway::bridge`), so there is no
+//! second listener and no second parser between the edge and the handlers; it also hands over what it
+//! found out about the request as [`RequestFacts`].
+
+mod accounts;
+pub mod admin;
+mod bearer;
+mod body;
+pub mod demo;
+mod docs;
+mod login;
+mod logout;
+mod problem;
+mod router;
+mod state;
+mod well_known;
+
+pub use bearer::Presented;
+pub use problem::Problem;
+pub use router::{owns, public_router};
+pub use state::{ApiState, RequestFacts};

@@ -1,0 +1,71 @@
+//! The public router: which path goes to which handler.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::docs::{Document, pages};
+use super::problem::Problem;
+use super::state::{ApiState, RequestFacts};
+use super::{accounts, login, logout, well_known};
+
+/// Swagger UI styles itself inline and draws data: images; everything else comes from the binary.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                      img-src 'self' data:; connect-src 'self'; form-action 'self'; \
+                      base-uri 'none'; frame-ancestors 'none'";
+
+/// Whether Gateward answers this (canonical) path itself. Nothing below `/auth` ever reaches a service.
+pub fn owns(path: &str) -> bool {
+    path == "/auth" || path.starts_with("/auth/") || path == "/.well-known/jwks.json"
+}
+
+/// The router behind [`owns`]. Every request must carry [`RequestFacts`] as an extension.
+pub fn public_router(state: ApiState) -> Router {
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(accounts::register))
+        .routes(routes!(accounts::me))
+        .routes(routes!(login::login))
+        .routes(routes!(logout::logout))
+        .routes(routes!(well_known::jwks))
+        .split_for_parts();
+    router
+        .merge(pages(document))
+        .fallback(async |facts: RequestFacts| Problem::not_found().response(facts.request_id))
+        .method_not_allowed_fallback(async |facts: RequestFacts| {
+            Problem::method_not_allowed(None).response(facts.request_id)
+        })
+        .layer(from_fn(harden))
+        .with_state(state)
+}
+
+/// Headers that keep a browser from making more of our answers than they are.
+async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::owns;
+
+    #[test]
+    fn only_whole_segments_are_ours() {
+        for ours in ["/auth", "/auth/", "/auth/x/y", "/.well-known/jwks.json"] {
+            assert!(owns(ours), "{ours}");
+        }
+        for theirs in ["/", "/authx", "/Auth/me", "/x/auth/me", "/.well-known/acme-challenge/x"] {
+            assert!(!owns(theirs), "{theirs}");
+        }
+    }
+}
