@@ -1,0 +1,48 @@
+# gateward: every command of the project. `make` alone lists them.
+# There is no rust-toolchain.toml on purpose: any stable Rust from `rust-version` in Cargo.toml on will do, and a file that
+# names one exact toolchain breaks machines that have another and cannot download.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test check fmt bench clean setup setup-test
+
+# Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
+ifndef HOME
+export HOME := $(shell cd ~ && pwd)
+endif
+CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+export PATH := $(PATH):$(CARGO_BIN)
+# cargo has its own job control; make's would only confuse it.
+unexport MAKEFLAGS MFLAGS
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r c t; do printf '%-16s %s\n' "$$c" "$$t"; done
+
+run: setup ## build (release) and start on 127.0.0.1:8080; UPSTREAM=http://host:port, ARGS="more flags"
+	@echo 'building; the first time takes some minutes' >&2
+	cargo build --release --locked
+	@exec scripts/run.sh
+
+test: setup-test ## run every test; each brings its own PostgreSQL and Redis
+	@exec scripts/test.sh
+
+check: setup ## formatting, clippy, documentation, dependencies: all must be clean
+	cargo fmt --all --check
+	scripts/deny.sh
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+fmt: ## format the code
+	cargo fmt --all
+
+bench: setup ## measure the hot path (criterion)
+	cargo bench --locked
+
+clean: ## remove what was built (accounts and keys in .gateward/ stay)
+	cargo clean
+
+setup: ## install what the build needs and is missing
+	@scripts/setup.sh build
+
+setup-test: ## install what the tests need and is missing
+	@scripts/setup.sh test
