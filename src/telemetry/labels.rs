@@ -1,0 +1,114 @@
+//! The closed sets of words that log fields and metric labels take.
+//!
+//! A label value is one of these, a reason code written in the source (`&'static str`), or the name of a
+//! configured route. Never anything a client sent: each value is a series that lives until the end.
+
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every value, in the order of the declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word in logs and metrics.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
+}
+
+labels! {
+    /// How a request ended.
+    Outcome {
+        /// The service behind the gateway answered it.
+        Forwarded = "forwarded",
+        /// The gateway's own endpoints answered it.
+        Answered = "answered",
+        /// Turned away: ambiguous, unknown route, no valid token, not allowed, too much.
+        Refused = "refused",
+        /// Something on our side or behind us was at fault, or the client left before the answer.
+        Failed = "failed",
+    }
+}
+
+labels! {
+    /// What the check of a request's token came to.
+    AuthResult {
+        /// The token is valid now and the route's rule is met.
+        Ok = "ok",
+        /// The request was at fault.
+        Refused = "refused",
+        /// It could not be decided: our fault.
+        Error = "error",
+    }
+}
+
+labels! {
+    /// What became of a password hash job.
+    HashResult {
+        /// Computed.
+        Done = "done",
+        /// Not taken: the queue was full.
+        Rejected = "rejected",
+        /// Dropped before it ran: its deadline had passed or nobody waited any more.
+        Abandoned = "abandoned",
+        /// Could not be computed.
+        Failed = "failed",
+    }
+}
+
+labels! {
+    /// What a login came to.
+    LoginResult {
+        /// A session was made.
+        Ok = "ok",
+        /// Unknown address or wrong password.
+        InvalidCredentials = "invalid_credentials",
+        /// Right password, disabled account.
+        AccountDisabled = "account_disabled",
+        /// Too much to do at the moment.
+        Busy = "busy",
+        /// Our fault.
+        Error = "error",
+    }
+}
+
+labels! {
+    /// What a registration came to.
+    RegistrationResult {
+        /// The account is stored.
+        Created = "created",
+        /// The address is taken.
+        EmailExists = "email_exists",
+        /// The password policy refused.
+        WeakPassword = "weak_password",
+        /// A field was wrong.
+        Invalid = "invalid",
+        /// Registration is closed by configuration.
+        Closed = "closed",
+        /// Too much to do at the moment.
+        Busy = "busy",
+        /// Our fault.
+        Error = "error",
+    }
+}
+
+labels! {
+    /// Why a connection was closed at once.
+    ConnectionRefusal {
+        /// As many as configured are open.
+        TooMany = "too_many",
+        /// One address holds as many as it may.
+        TooManyFromAddress = "too_many_from_address",
+        /// The gateway is stopping.
+        Stopping = "stopping",
+    }
+}

@@ -1,0 +1,204 @@
+//! The handles that count, and their text form.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
+
+use super::families;
+use super::process::ProcessMetrics;
+use super::register::Registrar;
+use super::routes::RouteMetrics;
+use super::stores::StoreMetrics;
+use crate::telemetry::{
+    AuthResult, ConnectionRefusal, DroppedLines, HashResult, LoginResult, Outcome, RegistrationResult,
+};
+
+/// A metric could not be made, registered or rendered. The families are constants, so this is a
+/// mistake in them.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics: {0}")]
+pub struct MetricsError(#[from] prometheus::Error);
+
+/// Everything that is counted. One for each gateway, shared behind an `Arc`.
+///
+/// Families without labels are public handles. Those with labels have a method each, which takes the
+/// label values as types; a value is never a string that a client sent.
+#[derive(Debug)]
+pub struct Metrics {
+    pub(super) registry: Registry,
+    requests: IntCounterVec,
+    request_durations: HistogramVec,
+    auth_checks: IntCounterVec,
+    auth_ok: IntCounter,
+    /// [`families::TOKEN_CACHE_HITS`]
+    pub token_cache_hits: IntCounter,
+    /// [`families::TOKEN_CACHE_MISSES`]
+    pub token_cache_misses: IntCounter,
+    /// [`families::TOKEN_CACHE_ENTRIES`]
+    pub token_cache_entries: IntGauge,
+    /// [`families::HASH_QUEUE_LENGTH`]
+    pub hash_queue_length: IntGauge,
+    hash_jobs: IntCounterVec,
+    hash_duration: Histogram,
+    pool_wait: HistogramVec,
+    store_errors: IntCounterVec,
+    actor_restarts: IntCounterVec,
+    /// [`families::CONNECTIONS`]
+    pub connections: IntGauge,
+    connections_refused: IntCounterVec,
+    /// [`families::REVOCATIONS`]
+    pub revocations: IntGauge,
+    revocation_lag: Gauge,
+    logins: IntCounterVec,
+    registrations: IntCounterVec,
+    pub(super) log_lines_dropped: IntCounter,
+    pub(super) dropped_lines: OnceLock<DroppedLines>,
+    pub(super) process: Option<ProcessMetrics>,
+    /// Held while counters that are read elsewhere are brought up to date.
+    pub(super) rendering: Mutex<()>,
+}
+
+impl Metrics {
+    /// All families at zero. `started` is the start of the process in seconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// A family's description is wrong, see [`MetricsError`].
+    pub fn new(started: i64) -> Result<Self, MetricsError> {
+        let registry = Registry::new();
+        let make = Registrar(&registry);
+        let auth_checks = make.int_counters(families::AUTH_CHECKS)?;
+        make.int_gauge(families::PROCESS_START_TIME)?.set(started);
+        make.int_gauges(families::BUILD_INFO)?
+            .get_metric_with_label_values(&[env!("CARGO_PKG_VERSION")])?
+            .set(1);
+        let metrics = Self {
+            requests: make.int_counters(families::REQUESTS)?,
+            request_durations: make.histograms(families::REQUEST_DURATION)?,
+            auth_ok: auth_checks.get_metric_with_label_values(&[AuthResult::Ok.as_str(), ""])?,
+            auth_checks,
+            token_cache_hits: make.int_counter(families::TOKEN_CACHE_HITS)?,
+            token_cache_misses: make.int_counter(families::TOKEN_CACHE_MISSES)?,
+            token_cache_entries: make.int_gauge(families::TOKEN_CACHE_ENTRIES)?,
+            hash_queue_length: make.int_gauge(families::HASH_QUEUE_LENGTH)?,
+            hash_jobs: make.int_counters(families::HASH_JOBS)?,
+            hash_duration: make.histogram(families::HASH_DURATION)?,
+            pool_wait: make.histograms(families::POOL_WAIT)?,
+            store_errors: make.int_counters(families::STORE_ERRORS)?,
+            actor_restarts: make.int_counters(families::ACTOR_RESTARTS)?,
+            connections: make.int_gauge(families::CONNECTIONS)?,
+            connections_refused: make.int_counters(families::CONNECTIONS_REFUSED)?,
+            revocations: make.int_gauge(families::REVOCATIONS)?,
+            revocation_lag: make.gauge(families::REVOCATION_LAG)?,
+            logins: make.int_counters(families::LOGINS)?,
+            registrations: make.int_counters(families::REGISTRATIONS)?,
+            log_lines_dropped: make.int_counter(families::LOG_LINES_DROPPED)?,
+            dropped_lines: OnceLock::new(),
+            process: ProcessMetrics::register(&make)?,
+            rendering: Mutex::new(()),
+            registry,
+        };
+        metrics.start_known_series();
+        Ok(metrics)
+    }
+
+    /// Series whose labels are known start at zero, so that the first event is seen as a rise.
+    fn start_known_series(&self) {
+        LoginResult::ALL.iter().for_each(|result| add(&self.logins, &[result.as_str()], 0));
+        RegistrationResult::ALL.iter().for_each(|result| add(&self.registrations, &[result.as_str()], 0));
+        HashResult::ALL.iter().for_each(|result| add(&self.hash_jobs, &[result.as_str()], 0));
+        ConnectionRefusal::ALL.iter().for_each(|why| add(&self.connections_refused, &[why.as_str()], 0));
+    }
+
+    /// From now on, rendering says how many log lines were dropped. Only the first call counts.
+    pub fn watch_dropped_lines(&self, lines: DroppedLines) {
+        let _already_watched = self.dropped_lines.set(lines);
+    }
+
+    /// The handles for requests to one route. `route` is the name of a configured route, or a constant
+    /// of the source for requests that no configured route takes.
+    pub fn for_route(&self, route: &str) -> RouteMetrics {
+        let durations = Outcome::ALL
+            .iter()
+            .filter_map(|outcome| {
+                self.request_durations.get_metric_with_label_values(&[outcome.as_str()]).ok()
+            })
+            .collect();
+        RouteMetrics::new(route, self.requests.clone(), durations)
+    }
+
+    /// The handles for one store.
+    ///
+    /// # Errors
+    /// A family's description is wrong, see [`MetricsError`].
+    pub fn for_store(&self, store: &'static str) -> Result<StoreMetrics, MetricsError> {
+        Ok(StoreMetrics::new(
+            self.pool_wait.get_metric_with_label_values(&[store])?,
+            self.store_errors.get_metric_with_label_values(&[store])?,
+        ))
+    }
+
+    /// A token check let the request pass.
+    pub fn auth_passed(&self) {
+        self.auth_ok.inc();
+    }
+
+    /// A token check refused the request, for this reason code.
+    pub fn auth_refused(&self, reason: &'static str) {
+        add(&self.auth_checks, &[AuthResult::Refused.as_str(), reason], 1);
+    }
+
+    /// A token check could not decide, for this reason code.
+    pub fn auth_failed(&self, reason: &'static str) {
+        add(&self.auth_checks, &[AuthResult::Error.as_str(), reason], 1);
+    }
+
+    /// A hash job ended.
+    pub fn hash_job(&self, result: HashResult) {
+        add(&self.hash_jobs, &[result.as_str()], 1);
+    }
+
+    /// A hash took this long on its thread.
+    pub fn hash_took(&self, span: Duration) {
+        self.hash_duration.observe(span.as_secs_f64());
+    }
+
+    /// An actor was restarted. Before the first, [`Metrics::watch_actor`] makes the series appear.
+    pub fn actor_restarted(&self, actor: &'static str) {
+        add(&self.actor_restarts, &[actor], 1);
+    }
+
+    /// Lets the restarts of an actor show as zero from the start.
+    pub fn watch_actor(&self, actor: &'static str) {
+        add(&self.actor_restarts, &[actor], 0);
+    }
+
+    /// A client connection was closed at once.
+    pub fn connection_refused(&self, reason: ConnectionRefusal) {
+        add(&self.connections_refused, &[reason.as_str()], 1);
+    }
+
+    /// The last proof that the revocations in memory are complete is this old.
+    pub fn revocation_lag(&self, lag: Duration) {
+        self.revocation_lag.set(lag.as_secs_f64());
+    }
+
+    /// A login was tried.
+    pub fn login(&self, result: LoginResult) {
+        add(&self.logins, &[result.as_str()], 1);
+    }
+
+    /// A registration was tried.
+    pub fn registration(&self, result: RegistrationResult) {
+        add(&self.registrations, &[result.as_str()], 1);
+    }
+}
+
+/// Adds to a labelled counter. It fails only for a wrong number of labels, a mistake that
+/// `every_family_is_rendered_as_described` finds.
+fn add(counters: &IntCounterVec, labels: &[&str], by: u64) {
+    if let Ok(counter) = counters.get_metric_with_label_values(labels) {
+        counter.inc_by(by);
+    }
+}

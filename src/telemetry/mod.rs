@@ -1,0 +1,14 @@
+//! What the program says about itself: log lines and metrics, with every name in one place.
+//!
+//! Imports nothing else of ours. Whoever reports hands over what is to be said; nothing here looks
+//! at a request by itself, so nothing here can leak one.
+
+mod access;
+mod labels;
+mod log_filter;
+mod logs;
+pub mod metrics;
+
+pub use access::{ACCESS_TARGET, AccessLine};
+pub use labels::{AuthResult, ConnectionRefusal, HashResult, LoginResult, Outcome, RegistrationResult};
+pub use logs::{DroppedLines, LogError, LogFormatChoice, LogGuard, init};
