@@ -7,15 +7,16 @@ use tracing_subscriber::filter::Targets;
 use super::logs::LogError;
 
 /// `EnvFilter` takes a lone unknown word as the name of a target, so that `level = "inof"` would
-/// silence everything. Here it is an error.
+/// silence everything. Here it is an error. Spaces round the commas are allowed.
 pub(super) fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
-    for part in filter.split(',').map(str::trim) {
+    let parts: Vec<_> = filter.split(',').map(str::trim).collect();
+    for part in &parts {
         let names_a_target = part.contains(['=', '[']);
         if part.is_empty() || (!names_a_target && part.parse::<LevelFilter>().is_err()) {
-            return Err(LogError::UnknownLevel { part: part.to_owned() });
+            return Err(LogError::UnknownLevel { part: (*part).to_owned() });
         }
     }
-    Ok(EnvFilter::try_new(filter)?)
+    Ok(EnvFilter::try_new(parts.join(","))?)
 }
 
 /// The most that each source may say, whatever the configured filter asks for.
