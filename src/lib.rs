@@ -1,5 +1,7 @@
 //! Gateward: an authentication gateway.
 
+pub mod actors;
+pub mod api;
 pub mod config;
 pub mod domain;
 pub mod live;

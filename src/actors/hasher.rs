@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::AuthError;
 use crate::domain::password::{Password, PasswordPolicy};
-use crate::domain::password_hash::{HashVerdict, PasswordHash, StoredHash};
+use crate::domain::password_hash::{Verdict, PasswordHash, StoredHash};
 use crate::telemetry::HashResult;
 use crate::telemetry::metrics::Metrics;
 
@@ -195,11 +195,11 @@ fn check(
     let known = stored.is_some();
     let stored = stored.unwrap_or_else(|| StoredHash::dummy(plan.cost));
     match stored.verify(password, plan.cost) {
-        Ok(HashVerdict::Match) if known => Ok(Checked::Right),
-        Ok(HashVerdict::MatchNeedsRehash) if known => {
+        Ok(Verdict::Match) if known => Ok(Checked::Right),
+        Ok(Verdict::MatchNeedsRehash) if known => {
             Ok(Checked::RightWithRehash(hash(plan, password, salt)?))
         }
-        Ok(HashVerdict::Match | HashVerdict::MatchNeedsRehash | HashVerdict::Mismatch) => Ok(Checked::Wrong),
+        Ok(Verdict::Match | Verdict::MatchNeedsRehash | Verdict::Mismatch) => Ok(Checked::Wrong),
         Err(error) => {
             // Costs what a real check costs, so that a damaged hash does not stand out.
             let _same_work = StoredHash::dummy(plan.cost).verify(password, plan.cost);
