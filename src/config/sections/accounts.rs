@@ -1,0 +1,27 @@
+//! `[password]` and `[accounts]`.
+
+use crate::config::parse;
+use crate::config::reader::Reader;
+use crate::config::settings::{AccountSettings, PasswordSettings, Registration};
+
+use super::cores;
+
+pub(super) fn password(r: &mut Reader) -> PasswordSettings {
+    let hash_threads = match r.value("password.hash_threads", "0", parse::number(0..=256)) {
+        // One core stays free: a login must not stop the traffic of those who are logged in.
+        0 => cores().saturating_sub(1).clamp(1, 256),
+        threads => threads,
+    };
+    PasswordSettings {
+        min_length: r.value("password.min_length", "8", parse::number(8..=64)),
+        min_strength: r.value("password.min_strength", "2", parse::number(0..=4)),
+        bcrypt_cost: r.value("password.bcrypt_cost", "12", parse::number(10..=16)),
+        hash_threads,
+        hash_queue: r.value("password.hash_queue", "32", parse::number(1..=10_000)),
+    }
+}
+
+pub(super) fn accounts(r: &mut Reader) -> AccountSettings {
+    let words = [("open", Registration::Open), ("closed", Registration::Closed)];
+    AccountSettings { registration: r.value("accounts.registration", "open", parse::one_of(words)) }
+}

@@ -1,0 +1,106 @@
+//! `[token]`.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::config::given::Raw;
+use crate::config::parse;
+use crate::config::problem::Fault;
+use crate::config::reader::Reader;
+use crate::config::settings::{SigningAlgorithm, TokenSettings};
+use crate::config::shown::{NOT_SET, REDACTED};
+
+/// RFC 7518 section 3.2: an HMAC key at least as long as the hash.
+const SHORTEST_SECRET: usize = 32;
+
+pub(super) fn read(r: &mut Reader) -> TokenSettings {
+    let issuer = r.value("token.issuer", "gateward", name);
+    let audience = r.value("token.audience", "gateward", name);
+    let algorithm = algorithm(r);
+    let day = 24;
+    let access_lifetime = r.value(
+        "token.access_lifetime",
+        "15m",
+        parse::duration(Duration::from_secs(10)..=Duration::from_hours(day)),
+    );
+    let session_lifetime = r.value(
+        "token.session_lifetime",
+        "30d",
+        parse::duration(Duration::from_mins(1)..=Duration::from_hours(366 * day)),
+    );
+    if r.sound(&["token.access_lifetime", "token.session_lifetime"]) && session_lifetime < access_lifetime {
+        let fault = Fault::new("is shorter than token.access_lifetime", "make the session at least as long");
+        r.problem("token.session_lifetime", fault);
+    }
+    let key_encryption_key = key_encryption_key(r);
+    TokenSettings { issuer, audience, algorithm, access_lifetime, session_lifetime, key_encryption_key }
+}
+
+/// Issuer and audience: a text that people and programs compare by eye and by byte.
+fn name(raw: &Raw) -> Result<String, Fault> {
+    parse::visible(256)(raw)
+}
+
+fn algorithm(r: &mut Reader) -> SigningAlgorithm {
+    let words =
+        [("EdDSA", Name::EdDsa), ("ES256", Name::Es256), ("RS256", Name::Rs256), ("HS256", Name::Hs256)];
+    let name = r.value("token.algorithm", "EdDSA", parse::one_of(words));
+    let secret = r.secret("token.secret");
+    r.show("token.secret", if secret.is_some() { REDACTED } else { NOT_SET });
+    let keyed = match name {
+        Name::EdDsa => SigningAlgorithm::EdDsa,
+        Name::Es256 => SigningAlgorithm::Es256,
+        Name::Rs256 => SigningAlgorithm::Rs256,
+        Name::Hs256 => return SigningAlgorithm::Hs256 { secret: hmac_secret(r, secret) },
+    };
+    if secret.is_some() {
+        let origin = r.origin("token.secret");
+        r.warn(format!("{origin}: token.secret is not used, because token.algorithm is not \"HS256\""));
+    }
+    keyed
+}
+
+#[derive(Clone, Copy)]
+enum Name {
+    EdDsa,
+    Es256,
+    Rs256,
+    Hs256,
+}
+
+fn hmac_secret(r: &mut Reader, secret: Option<SecretString>) -> SecretString {
+    const REMEDY: &str =
+        "generate one with `openssl rand -base64 48` and set token.secret, SECRET_KEY or SECRET_KEY_FILE";
+    match &secret {
+        Some(secret) if secret.expose_secret().len() < SHORTEST_SECRET => {
+            r.problem("token.secret", Fault::new(format!("is shorter than {SHORTEST_SECRET} bytes"), REMEDY));
+        }
+        Some(_) => {}
+        None if r.sound(&["token.algorithm", "token.secret"]) => {
+            let fault = Fault::new("is missing, and token.algorithm = \"HS256\" needs it", REMEDY);
+            r.problem_at(r.origin("token.algorithm"), "token.secret", fault);
+        }
+        None => {}
+    }
+    secret.unwrap_or_default()
+}
+
+fn key_encryption_key(r: &mut Reader) -> Option<SecretString> {
+    const KEY: &str = "token.key_encryption_key";
+    let secret = r.secret(KEY);
+    r.show(KEY, if secret.is_some() { REDACTED } else { NOT_SET });
+    if let Some(text) = &secret {
+        let decoded = STANDARD.decode(text.expose_secret()).map(Zeroizing::new);
+        if !decoded.is_ok_and(|key| key.len() == 32) {
+            r.problem(
+                KEY,
+                Fault::new("is not base64 of 32 bytes", "generate one with `openssl rand -base64 32`"),
+            );
+        }
+    }
+    secret
+}

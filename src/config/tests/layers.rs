@@ -1,0 +1,150 @@
+//! Defaults, and which of several layers wins.
+#![expect(clippy::panic, reason = "a test may stop at the first surprise")]
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::{Case, KEY, SECRET, origin};
+use crate::config::{
+    LogFormat, MigrateMode, Origin, Registration, RouteAccess, Settings, SigningAlgorithm, StoreKind,
+    StoreSettings, variables,
+};
+
+#[test]
+fn defaults_are_complete() {
+    let Settings { server, log, store, token, password, accounts, upstreams, routes } =
+        Case::new().load().settings;
+    assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(server.admin_listen.to_string(), "127.0.0.1:9090");
+    assert!((1..=1024).contains(&server.threads) && (1..=256).contains(&password.hash_threads));
+    assert_eq!((server.max_connections, server.max_headers), (10_000, 100));
+    assert_eq!(
+        (server.max_header_bytes, server.max_target_bytes, server.auth_body_limit),
+        (32 << 10, 8 << 10, 16 << 10)
+    );
+    assert_eq!((log.format, log.level.as_str()), (LogFormat::Text, "info"));
+    assert!(matches!(store, StoreSettings { kind: StoreKind::Embedded, migrate: MigrateMode::Auto }));
+    assert!(matches!(token.algorithm, SigningAlgorithm::EdDsa) && token.key_encryption_key.is_none());
+    assert_eq!((token.issuer.as_str(), token.audience.as_str()), ("gateward", "gateward"));
+    assert_eq!(token.access_lifetime, Duration::from_mins(15));
+    assert_eq!(token.session_lifetime, Duration::from_hours(30 * 24));
+    assert_eq!(
+        (password.min_length, password.min_strength, password.bcrypt_cost, password.hash_queue),
+        (8, 2, 12, 32)
+    );
+    assert_eq!(accounts.registration, Registration::Open);
+    assert!(upstreams.is_empty() && routes.is_empty());
+}
+
+#[test]
+fn a_later_layer_wins() {
+    let key = "server.listen";
+    let mut case = Case::new();
+    assert_eq!(origin(&case.load(), key), "default");
+    case = case.file("[server]\nlisten = \"127.0.0.1:1\"");
+    assert!(origin(&case.load(), key).ends_with("gateward.toml:2"));
+    case = case.dotenv("GATEWARD__SERVER__LISTEN=127.0.0.1:2");
+    assert_eq!(origin(&case.load(), key), ".env variable GATEWARD__SERVER__LISTEN");
+    case = case.env("GATEWARD__SERVER__LISTEN", "127.0.0.1:3");
+    assert_eq!(origin(&case.load(), key), "environment variable GATEWARD__SERVER__LISTEN");
+    case = case.flag(key, "127.0.0.1:4", "--listen");
+    let loaded = case.load();
+    assert_eq!(origin(&loaded, key), "flag --listen");
+    assert_eq!(loaded.settings.server.listen.port(), 4);
+}
+
+#[test]
+fn familiar_names_are_weaker_than_own_names_of_their_layer_only() {
+    let algorithm =
+        |case: Case| case.load().values.into_iter().find(|s| s.key == "token.algorithm").unwrap().value;
+    let both = |case: Case| case.env("ALGORITHM", "ES256").env("GATEWARD__TOKEN__ALGORITHM", "RS256");
+    assert_eq!(algorithm(both(Case::new())), "RS256");
+    assert_eq!(
+        algorithm(Case::new().dotenv("GATEWARD__TOKEN__ALGORITHM=RS256").env("ALGORITHM", "ES256")),
+        "ES256"
+    );
+}
+
+#[test]
+fn every_key_of_the_plain_sections_can_be_a_variable() {
+    let defaults = Case::new().load();
+    let mut case = Case::new();
+    for shown in defaults.values.iter().filter(|shown| shown.value != "(not set)") {
+        case = case.env(&variables::variable_name(&shown.key), &shown.value);
+    }
+    let loaded = case.load();
+    assert_eq!(format!("{:?}", loaded.settings), format!("{:?}", defaults.settings));
+    assert!(loaded.values.iter().all(|shown| shown.value == "(not set)" || shown.origin != Origin::Default));
+}
+
+#[test]
+fn zero_threads_mean_the_machine_decides_and_others_are_kept() {
+    let loaded = Case::new().file("[server]\nthreads = 7\n[password]\nhash_threads = 9").load();
+    assert_eq!((loaded.settings.server.threads, loaded.settings.password.hash_threads), (7, 9));
+    let (cores, settings) =
+        (std::thread::available_parallelism().unwrap().get(), Case::new().load().settings);
+    assert_eq!((settings.server.threads, settings.password.hash_threads), (cores, (cores - 1).max(1)));
+}
+
+#[test]
+fn the_short_form_makes_an_upstream_and_a_route_unless_the_file_has_them() {
+    let short = Case::new().env("UPSTREAM", "http://127.0.0.1:8000").load();
+    let (upstream, route) = (&short.settings.upstreams[0], &short.settings.routes[0]);
+    assert_eq!(
+        (upstream.name.as_str(), upstream.servers.as_slice()),
+        ("default", &["127.0.0.1:8000".to_owned()][..])
+    );
+    assert_eq!((route.path.as_str(), route.access), ("/", RouteAccess::Authenticated));
+    assert!(!route.forward_authorization);
+    assert_eq!(origin(&short, "upstream[0].servers"), "environment variable UPSTREAM");
+
+    let own_route = "[[route]]\npath = \"/a\"\nupstream = \"default\"";
+    let loaded = Case::new().file(own_route).env("UPSTREAM", "http://127.0.0.1:8000").load();
+    assert_eq!(loaded.settings.routes.len(), 1);
+    assert_eq!(loaded.settings.routes[0].path, "/a");
+
+    let own_upstream = "[[upstream]]\nname = \"api\"\nservers = [\"api:1\"]";
+    let loaded = Case::new().file(own_upstream).env("UPSTREAM", "http://127.0.0.1:8000").load();
+    assert_eq!((loaded.settings.upstreams[0].name.as_str(), loaded.settings.routes.len()), ("api", 0));
+    assert_eq!(loaded.warnings.len(), 1);
+    let problems =
+        Case::new().file(own_upstream).flag("upstream", "http://127.0.0.1:1", "--upstream").problems();
+    assert_eq!(problems, ["flag --upstream upstream: competes with [[upstream]] of the file"]);
+}
+
+#[test]
+fn of_a_secret_and_its_file_the_later_layer_wins() {
+    for (case, expected) in [
+        (Case::new().dotenv("SECRET_KEY_FILE=/nowhere").env("SECRET_KEY", SECRET), Vec::new()),
+        (
+            Case::new().dotenv(&format!("SECRET_KEY={SECRET}")).env("SECRET_KEY_FILE", "/nowhere"),
+            vec!["token.secret_file"],
+        ),
+        (Case::new().env("SECRET_KEY", SECRET).env("SECRET_KEY_FILE", "/nowhere"), vec!["token.secret_file"]),
+        (Case::new().env("GATEWARD__TOKEN__SECRET", SECRET).env("SECRET_KEY_FILE", "/nowhere"), Vec::new()),
+    ] {
+        let problems = case.env("ALGORITHM", "HS256").problems();
+        assert_eq!(problems.len(), expected.len(), "{problems:?}");
+        assert!(problems.iter().zip(expected).all(|(problem, key)| problem.contains(key)), "{problems:?}");
+    }
+}
+
+#[test]
+fn secrets_come_from_files_without_the_line_end() {
+    let mut case = Case::new();
+    let (secret, key) =
+        (case.write("secret", &format!("{SECRET}\r\n\n")), case.write("key", &format!("{KEY}\n")));
+    case = case
+        .file(&format!(
+            "[token]\nalgorithm = \"HS256\"\nkey_encryption_key_file = {:?}",
+            key.display().to_string()
+        ))
+        .env("SECRET_KEY_FILE", &secret.display().to_string());
+    let loaded = case.load();
+    let token = &loaded.settings.token;
+    assert_eq!(token.key_encryption_key.as_ref().unwrap().expose_secret(), KEY);
+    let SigningAlgorithm::Hs256 { secret } = &token.algorithm else { panic!("not HS256") };
+    assert_eq!(secret.expose_secret(), SECRET);
+    assert_eq!(origin(&loaded, "token.secret"), "environment variable SECRET_KEY_FILE");
+}
