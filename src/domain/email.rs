@@ -154,8 +154,7 @@ const fn is_invisible(c: char) -> bool {
 fn fold(text: &str) -> Option<String> {
     let mut current = text.to_owned();
     for _ in 0..MAX_FOLDS {
-        let lower = current.nfkc().collect::<String>().to_lowercase();
-        let next: String = lower.nfkc().collect();
+        let next = current.nfkc().collect::<String>().to_lowercase();
         if next == current {
             return Some(current);
         }
@@ -247,6 +246,7 @@ mod tests {
             "a;b@example.com",
             "a\\b@example.com",
             "ann\u{1f600}@example.com",
+            "ann\u{2122}@example.com",
             "\u{301}ann@example.com",
             "ann@\u{301}x.com",
             "ann@x.\u{301}com",
@@ -288,6 +288,11 @@ mod tests {
         assert!(EmailAddress::parse(&format!("{}@example.com", "\u{e9}".repeat(32))).is_ok());
         assert_eq!(
             EmailAddress::parse(&format!("{}@example.com", "\u{e9}".repeat(33))),
+            Err(EmailError::LocalPartTooLong)
+        );
+        // 66 bytes as given, 22 in the normal form.
+        assert_eq!(
+            EmailAddress::parse(&format!("{}@example.com", "\u{ff41}".repeat(22))),
             Err(EmailError::LocalPartTooLong)
         );
         // Decomposed it has 96 bytes, composed 64.

@@ -25,6 +25,8 @@ const NFC_GROWTH: usize = 3;
 
 /// How much of a password the strength estimate sees, in code points; see [`PasswordPolicy::check`].
 pub const SCORED_CHARS: usize = 50;
+/// zxcvbn's list has 30 000 passwords, the commonest first, and its estimate of an entry is its place plus one.
+const GUESSES_OF_THE_LIST: u64 = 30_001;
 /// How many words of context are looked for: more than addresses and names have, and a bound on the work.
 const MAX_CONTEXT_WORDS: usize = 24;
 
@@ -96,7 +98,7 @@ pub enum WeakPassword {
         /// The fewest that pass.
         min: usize,
     },
-    /// It is on the list of common passwords, in whatever mix of upper and lower case.
+    /// It is on the list of common passwords, or guessed as soon as those.
     #[error("this is one of the most common passwords; choose another")]
     Common,
     /// Fewer guesses would find it than the policy asks for.
@@ -134,6 +136,9 @@ impl PasswordPolicy {
         if u8::from(estimate.score()) < self.min_strength {
             return Err(WeakPassword::Guessable { hint: hint(feedback) });
         }
+        if estimate.guesses() <= GUESSES_OF_THE_LIST {
+            return Err(WeakPassword::Common);
+        }
         Ok(())
     }
 }
@@ -145,9 +150,9 @@ fn words<'a>(context: &[&'a str]) -> Vec<&'a str> {
     context.iter().copied().chain(parts).filter(long_enough).take(MAX_CONTEXT_WORDS).collect()
 }
 
-/// zxcvbn gives these three warnings exactly when the whole text, whatever its case, is one entry of its list of
-/// 30 000 passwords and that is the cheapest way to guess it. An entry that is even cheaper as a run or a repetition
-/// gets another warning and a strength of 0 or 1.
+/// zxcvbn gives these three warnings exactly when the whole text, whatever its case, is one entry of its list
+/// and that is the cheapest way to guess it. One entry in eight is cheaper as a run, a repetition or two
+/// pieces: those have a strength of 0 or 1, and [`GUESSES_OF_THE_LIST`] finds them where the policy wants no more.
 fn is_common(feedback: &Feedback) -> bool {
     matches!(
         feedback.warning(),
@@ -223,7 +228,11 @@ mod tests {
             assert_eq!(any_strength.check(&password(text), &[]), Err(WeakPassword::Common), "{text}");
             assert_eq!(check(text), Err(WeakPassword::Common), "{text}");
         }
-        assert_eq!(any_strength.check(&password("password-password"), &[]), Ok(()));
+        for text in ["compaq123", "15975312", "chris999"] {
+            assert_eq!(any_strength.check(&password(text), &[]), Err(WeakPassword::Common), "{text}");
+            assert!(is_guessable(&check(text)), "{text}");
+        }
+        assert_eq!(any_strength.check(&password("compaqhannah3"), &[]), Ok(()));
     }
 
     #[test]
@@ -241,6 +250,8 @@ mod tests {
             assert!(is_guessable(&result), "{text}: {result:?}");
         }
         assert!(is_guessable(&check(&"a".repeat(256))));
+        let late = "a".repeat(SCORED_CHARS) + "vK3#qLw9zT";
+        assert!(is_guessable(&check(&late)), "what comes after the scored part does not count");
         assert_eq!(
             check("abcabcabcabc").unwrap_err().to_string(),
             "this password is too easy to guess. Repeats like \"abcabcabc\" are only slightly harder to guess than \
