@@ -6,4 +6,5 @@ pub mod email;
 pub mod id;
 pub mod password_hash;
 pub mod revocation;
+pub mod route;
 pub mod session;
