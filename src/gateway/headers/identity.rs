@@ -149,6 +149,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn setting_replaces_what_was_there() {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for _ in 0..2 {
+            request.append_header("x-forwarded-user", "evil").unwrap();
+        }
+        set(&IdentityValues::anonymous(), &facts(), &HeaderValue::from_static("id"), &mut request).unwrap();
+        assert_eq!(request.headers.get_all("x-forwarded-user").iter().collect::<Vec<_>>(), [""]);
+    }
+
     const OURS: [&str; 10] = [
         "x-forwarded-user",
         "x-forwarded-email",
