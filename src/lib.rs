@@ -4,6 +4,7 @@ pub mod actors;
 pub mod api;
 pub mod config;
 pub mod domain;
+pub mod gateway;
 pub mod live;
 pub mod store;
 pub mod telemetry;

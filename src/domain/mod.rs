@@ -9,6 +9,7 @@ pub mod name;
 pub mod password;
 pub mod password_hash;
 pub mod revocation;
+pub mod route;
 pub mod secret;
 pub mod session;
 pub mod token;

@@ -1,0 +1,188 @@
+//! The headers the gateway vouches for.
+
+use std::net::IpAddr;
+
+use http::HeaderValue;
+use http::header::InvalidHeaderValue;
+use pingora::Result;
+use pingora::http::RequestHeader;
+
+use crate::live::IdentityValues;
+
+const VIA: HeaderValue = HeaderValue::from_static("1.1 gateward");
+
+/// Where a call came from. The first two are fixed for a connection: build once, clone for each request.
+#[derive(Debug, Clone)]
+pub struct ConnectionFacts {
+    /// `X-Forwarded-For`: the peer's address and nothing else, since no peer is trusted to name another.
+    pub client_ip: HeaderValue,
+    /// `X-Forwarded-Proto`: `http` or `https`.
+    pub proto: HeaderValue,
+    /// `X-Forwarded-Host`: `Host` as the client sent it.
+    pub host: HeaderValue,
+}
+
+impl ConnectionFacts {
+    /// Facts about a peer at `address` (an IPv4 address that arrived in IPv6 form is shown as IPv4) that
+    /// asked for `host` over `proto`.
+    ///
+    /// # Errors
+    /// None in practice: the text of an address is a valid value.
+    pub fn new(address: IpAddr, proto: HeaderValue, host: HeaderValue) -> Result<Self, InvalidHeaderValue> {
+        let client_ip = HeaderValue::try_from(address.to_canonical().to_string())?;
+        Ok(Self { client_ip, proto, host })
+    }
+}
+
+/// Sets exactly one value for each of the gateway's headers and appends to `Via`. [`super::strip`] comes
+/// first: this replaces lines of the same name, not aliases.
+///
+/// # Errors
+/// When the header map is full, which the bound on header lines excludes.
+pub fn set(
+    identity: &IdentityValues,
+    facts: &ConnectionFacts,
+    request_id: &HeaderValue,
+    upstream: &mut RequestHeader,
+) -> Result<()> {
+    for (name, value) in [
+        ("X-Forwarded-User", &identity.user),
+        ("X-Forwarded-Email", &identity.email),
+        ("X-Forwarded-Groups", &identity.groups),
+        ("X-Forwarded-Preferred-Username", &identity.preferred_username),
+        ("X-Auth-Session", &identity.session),
+        ("X-Auth-Scope", &identity.scope),
+        ("X-Request-Id", request_id),
+        ("X-Forwarded-For", &facts.client_ip),
+        ("X-Forwarded-Proto", &facts.proto),
+        ("X-Forwarded-Host", &facts.host),
+    ] {
+        upstream.insert_header(name, value)?;
+    }
+    upstream.append_header("Via", VIA)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test says where")]
+
+    use proptest::prelude::*;
+
+    use super::super::fold::fold;
+    use super::super::{is_protected, strip};
+    use super::*;
+
+    fn facts() -> ConnectionFacts {
+        let host = HeaderValue::from_static("a.example");
+        ConnectionFacts::new("::ffff:192.0.2.7".parse().unwrap(), HeaderValue::from_static("http"), host)
+            .unwrap()
+    }
+
+    fn wire(request: &RequestHeader) -> String {
+        let mut wire = Vec::new();
+        request.header_to_h1_wire(&mut wire);
+        String::from_utf8(wire).unwrap()
+    }
+
+    #[test]
+    fn every_header_of_ours_is_set_once() {
+        let identity = IdentityValues {
+            user: HeaderValue::from_static("u"),
+            email: HeaderValue::from_static("u@a.example"),
+            groups: HeaderValue::from_static("admin,staff"),
+            preferred_username: HeaderValue::from_static("U"),
+            session: HeaderValue::from_static("s"),
+            scope: HeaderValue::from_static("read write"),
+        };
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        request.append_header("Via", "1.0 before").unwrap();
+        set(&identity, &facts(), &HeaderValue::from_static("id"), &mut request).unwrap();
+        assert_eq!(
+            wire(&request),
+            "Via: 1.0 before\r\nVia: 1.1 gateward\r\nX-Forwarded-User: u\r\nX-Forwarded-Email: u@a.example\r\n\
+             X-Forwarded-Groups: admin,staff\r\nX-Forwarded-Preferred-Username: U\r\nX-Auth-Session: s\r\n\
+             X-Auth-Scope: read write\r\nX-Request-Id: id\r\nX-Forwarded-For: 192.0.2.7\r\n\
+             X-Forwarded-Proto: http\r\nX-Forwarded-Host: a.example\r\n"
+        );
+    }
+
+    #[test]
+    fn nobody_is_sent_as_empty_values() {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        set(&IdentityValues::anonymous(), &facts(), &HeaderValue::from_static("id"), &mut request).unwrap();
+        for name in
+            ["x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-auth-session", "x-auth-scope"]
+        {
+            assert_eq!(request.headers.get(name).unwrap(), "", "{name}");
+        }
+    }
+
+    #[test]
+    fn setting_replaces_what_was_there() {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for _ in 0..2 {
+            request.append_header("x-forwarded-user", "evil").unwrap();
+        }
+        set(&IdentityValues::anonymous(), &facts(), &HeaderValue::from_static("id"), &mut request).unwrap();
+        assert_eq!(request.headers.get_all("x-forwarded-user").iter().collect::<Vec<_>>(), [""]);
+    }
+
+    const OURS: [&str; 10] = [
+        "x-forwarded-user",
+        "x-forwarded-email",
+        "x-forwarded-groups",
+        "x-forwarded-preferred-username",
+        "x-auth-session",
+        "x-auth-scope",
+        "x-request-id",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+    ];
+
+    /// A spelling of one of our names, or of a protected name that is not ours.
+    fn alias() -> impl Strategy<Value = String> {
+        let name = prop_oneof![
+            8 => proptest::sample::select(&OURS[..]).prop_map(str::to_owned),
+            1 => Just("forwarded".to_owned()),
+            1 => "x-forwarded-[a-z]{1,6}",
+            1 => "x-gateward-[a-z]{1,6}",
+        ];
+        (name, proptest::collection::vec((any::<bool>(), proptest::sample::select(&b"-_.~!+*'"[..])), 40))
+            .prop_map(|(name, choices)| {
+                let spell = |(byte, (upper, separator)): (char, (bool, u8))| match byte {
+                    '-' => char::from(separator),
+                    letter if upper => letter.to_ascii_uppercase(),
+                    letter => letter,
+                };
+                name.chars().zip(choices).map(spell).collect()
+            })
+    }
+
+    proptest! {
+        /// Whatever aliases a client sends, in whatever number, a service finds one value for each of ours,
+        /// and it is ours.
+        #[test]
+        fn no_alias_survives(aliases in proptest::collection::vec(alias(), 0..8), others in "[A-W][a-z]{0,5}") {
+            let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+            for name in aliases {
+                prop_assert!(is_protected(&name), "{}", name);
+                request.append_header(name, "evil").unwrap();
+            }
+            request.append_header(others, "kept").unwrap();
+            strip(&mut request);
+            set(&IdentityValues::anonymous(), &facts(), &HeaderValue::from_static("id"), &mut request).unwrap();
+            for ours in OURS {
+                let same: Vec<_> = request
+                    .headers
+                    .iter()
+                    .filter(|(name, _)| name.as_str().bytes().map(fold).eq(ours.bytes()))
+                    .map(|(_, value)| value)
+                    .collect();
+                prop_assert_eq!(same.len(), 1, "{}", ours);
+            }
+            prop_assert!(!wire(&request).contains("evil"));
+        }
+    }
+}

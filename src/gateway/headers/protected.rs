@@ -1,0 +1,180 @@
+//! The names no client may send to a service, and their removal.
+
+use http::HeaderName;
+use pingora::http::RequestHeader;
+
+use super::fold::{folds_to, starts_folded};
+
+/// Folded names that begin with `x`.
+const X_NAMES: &[&[u8]] = &[
+    // Ours.
+    b"x-auth-session",
+    b"x-auth-scope",
+    b"x-request-id",
+    // Where the call came from.
+    b"x-forwarded",
+    b"x-real-ip",
+    b"x-client-ip",
+    b"x-cluster-client-ip",
+    b"x-client-cert",
+    // What was called: some frameworks route by these instead of by the path and method that were judged.
+    b"x-original-url",
+    b"x-original-uri",
+    b"x-rewrite-url",
+    b"x-http-method",
+    b"x-http-method-override",
+    b"x-method-override",
+    // Who calls, as other proxies say it.
+    b"x-remote-user",
+];
+
+/// Folded prefixes that begin with `x`: each is a family of names.
+const X_FAMILIES: &[&[u8]] = &[b"x-forwarded-", b"x-auth-request-", b"x-gateward-"];
+
+/// Folded names that begin with another letter.
+const OTHER_NAMES: &[&[u8]] = &[
+    b"forwarded",
+    b"forwarded-for",
+    b"remote-user",
+    b"remote-email",
+    b"remote-groups",
+    b"remote-name",
+    b"true-client-ip",
+    b"cf-connecting-ip",
+    b"client-ip",
+    // Becomes the variable HTTP_PROXY in CGI programs, whose own calls then go where the client says
+    // (httpoxy).
+    b"proxy",
+];
+
+/// Whether a name, in any spelling that folds to it, belongs to the gateway.
+pub fn is_protected(name: &str) -> bool {
+    let name = name.as_bytes();
+    // Names are judged for each request: the first letter spares most of them the lists.
+    match name.first() {
+        Some(b'x' | b'X') => {
+            X_FAMILIES.iter().any(|family| starts_folded(name, family))
+                || X_NAMES.iter().any(|protected| folds_to(name, protected))
+        }
+        Some(b'f' | b'F' | b'r' | b'R' | b't' | b'T' | b'c' | b'C' | b'p' | b'P') => {
+            OTHER_NAMES.iter().any(|protected| folds_to(name, protected))
+        }
+        _ => false,
+    }
+}
+
+/// Removes every header with a protected name. Allocates only when there is one.
+pub fn strip(upstream: &mut RequestHeader) {
+    let names: Vec<HeaderName> =
+        upstream.headers.keys().filter(|name| is_protected(name.as_str())).cloned().collect();
+    for name in &names {
+        upstream.remove_header(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test says where")]
+
+    use super::*;
+
+    #[test]
+    fn protected_names_are_recognised_in_every_spelling() {
+        for name in [
+            "X-Forwarded-User",
+            "X_Forwarded_User",
+            "X.Forwarded.User",
+            "x-forwarded_email",
+            "X-FORWARDED-GROUPS",
+            "X-Forwarded-Preferred-Username",
+            "X-Auth-Session",
+            "x_auth_scope",
+            "X-Request-ID",
+            "X-Forwarded-For",
+            "X-Forwarded-Proto",
+            "X-Forwarded-Host",
+            "X-Forwarded-Port",
+            "X-Forwarded-Prefix",
+            "X-Forwarded-Uri",
+            "X-Forwarded-Method",
+            "X-Forwarded-Server",
+            "X-Forwarded-Ssl",
+            "X-Forwarded-Client-Cert",
+            "X-Forwarded",
+            "X-Forwarded-Anything",
+            "X-Real-IP",
+            "Forwarded",
+            "Forwarded-For",
+            "X-Original-URL",
+            "X-Original-URI",
+            "X-Rewrite-URL",
+            "X-HTTP-Method-Override",
+            "X-HTTP-Method",
+            "X-Method-Override",
+            "Remote-User",
+            "REMOTE_USER",
+            "Remote-Email",
+            "Remote-Groups",
+            "Remote-Name",
+            "X-Remote-User",
+            "X-Auth-Request-User",
+            "X-Auth-Request-Access-Token",
+            "X-Client-Cert",
+            "True-Client-IP",
+            "CF-Connecting-IP",
+            "Client-IP",
+            "X-Client-IP",
+            "X-Cluster-Client-IP",
+            "X-Gateward-Whatever",
+            "x.gateward.x",
+            "Proxy",
+        ] {
+            assert!(is_protected(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_not() {
+        for name in [
+            "Via",
+            "Host",
+            "Cookie",
+            "Content-Type",
+            "Referer",
+            "X-Forwarde",
+            "X-Requested-With",
+            "X-Api-Key",
+            "Proxy-X",
+            "X-Auth",
+            "X-Auth-Sessions",
+            "From",
+            "Range",
+            "TE",
+            "Traceparent",
+            "X-CSRF-Token",
+            "",
+        ] {
+            assert!(!is_protected(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn stripping_removes_all_lines_of_all_aliases_and_nothing_else() {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for (name, value) in [
+            ("Accept", "a"),
+            ("X_Forwarded_User", "evil"),
+            ("X-Forwarded-User", "evil"),
+            ("x-forwarded-user", "evil"),
+            ("X-Kept", "b"),
+            ("Forwarded", "for=evil"),
+            ("X-Kept", "c"),
+        ] {
+            request.append_header(name, value).unwrap();
+        }
+        strip(&mut request);
+        let mut wire = Vec::new();
+        request.header_to_h1_wire(&mut wire);
+        assert_eq!(String::from_utf8(wire).unwrap(), "Accept: a\r\nX-Kept: b\r\nX-Kept: c\r\n");
+    }
+}
