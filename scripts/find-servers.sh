@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Where the server programs of PostgreSQL and Redis are. To be sourced; each prints nothing when there is none
 # that is new enough. Linux distributions and Homebrew keep PostgreSQL's programs outside PATH, one folder a version.
 
@@ -7,7 +8,7 @@ postgres_bin_dir() {
     local dirs=(/usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin)
     command -v initdb >/dev/null && dirs+=("$(dirname "$(command -v initdb)")")
     for dir in "${dirs[@]}"; do
-        [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ] || continue
+        if [ ! -x "$dir/initdb" ] || [ ! -x "$dir/postgres" ]; then continue; fi
         # "postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)"
         major=$("$dir/postgres" --version 2>/dev/null | sed -n 's/^postgres (PostgreSQL) \([0-9]*\).*/\1/p')
         if [ "${major:-0}" -ge "$min" ] && [ "${major:-0}" -gt "$best_major" ]; then

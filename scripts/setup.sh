@@ -21,8 +21,15 @@ die() {
 
 main() {
     case "${1:-}" in
-        build) want_cargo; want_build ;;
-        test) want_cargo; want_build; want_servers ;;
+        build)
+            want_cargo
+            want_build
+            ;;
+        test)
+            want_cargo
+            want_build
+            want_servers
+            ;;
         *) die 'usage: scripts/setup.sh build|test' ;;
     esac
 }
@@ -110,7 +117,7 @@ install_with_brew() {
     local what formulae=()
     for what in "$@"; do
         case "$what" in
-            c-compiler) die 'no working C compiler: run `xcode-select --install`, then this again' ;;
+            c-compiler) die 'no working C compiler: run "xcode-select --install", then this again' ;;
             postgresql) formulae+=("postgresql@17") ;;
             *) formulae+=("$what") ;;
         esac
