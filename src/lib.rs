@@ -1,5 +1,6 @@
 //! Gateward: an authentication gateway.
 
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod store;
