@@ -19,6 +19,6 @@ mod state;
 mod well_known;
 
 pub use bearer::Presented;
-pub use problem::Problem;
+pub use problem::{Problem, Reason};
 pub use router::{owns, public_router};
 pub use state::{ApiState, RequestFacts};

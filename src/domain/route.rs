@@ -93,6 +93,11 @@ impl RouteTable {
     /// The most specific route for a canonical path, which starts with `/`. Allocates nothing for a path
     /// without percent-encoding.
     pub fn matching(&self, path: &str) -> Option<&Route> {
+        self.position(path).and_then(|index| self.routes.get(index))
+    }
+
+    /// The same, as its place in [`RouteTable::routes`].
+    pub fn position(&self, path: &str) -> Option<usize> {
         let below = path.strip_prefix('/')?;
         let mut node = self.nodes.first()?;
         let mut best = node.route;
@@ -103,7 +108,7 @@ impl RouteTable {
             }
             best = node.route.or(best);
         }
-        best.and_then(|index| self.routes.get(index))
+        best
     }
 
     /// Every route, in the order given.

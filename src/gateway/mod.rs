@@ -1,7 +1,27 @@
 //! The proxy: from bytes on a connection to a request at a service.
 //!
-//! [`request`] decides what a request head means, on its raw bytes; [`headers`] decides what a service gets
-//! to see. Both are pure rules: sockets, deadlines and answers are made by their callers.
+//! In the order of a request: [`edge`](Edge) accepts the connection and reads each request head itself, with one
+//! deadline, deciding on the raw bytes ([`request`]); only then pingora gets the very same bytes.
+//! `proxy` is pingora's view: it asks `admission` whether the request may pass, and either answers
+//! (`respond`, or the API router through `bridge`) or names the service (`upstream`), for which [`headers`]
+//! decides what it gets to see.
+//!
+//! What this module does not do: parse tokens, read a database, or wait for an actor on the way of a request
+//! to a service.
 
+mod admission;
+mod arrival;
+mod bridge;
+mod edge;
+mod head_reader;
 pub mod headers;
+mod proxy;
+mod report;
 pub mod request;
+mod respond;
+mod upstream;
+
+pub use admission::{Admission, Admitted};
+pub use edge::{Edge, EdgeLimits};
+pub use proxy::Gateway;
+pub use upstream::Upstreams;

@@ -5,7 +5,7 @@
 //! therefore never stalls requests, at the price of lines.
 //!
 //! Deliberately absent: log files and their rotation (the supervisor's work), spans, and any way to see
-//! the debug lines of libraries, see [`ceilings`].
+//! the debug lines of libraries (see `log_filter`).
 
 use std::io::{self, BufWriter, IsTerminal};
 
@@ -80,7 +80,7 @@ impl DroppedLines {
 /// Starts logging for the whole process, including what libraries say through the `log` crate.
 ///
 /// `filter` is a `tracing` filter: `info`, or `warn,gateward=debug`. Lines of libraries stay under
-/// their [`ceilings`] whatever it says.
+/// their ceilings whatever it says (`log_filter`): a log level never brings a secret into the log.
 ///
 /// # Errors
 /// The filter is wrong, or logging was set up before.

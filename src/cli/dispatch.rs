@@ -1,0 +1,29 @@
+//! From the parsed command line to the command.
+
+use std::io::{self, Write};
+
+use super::{Cli, CliError, Command, completions, config, health};
+
+/// Runs the command; what it prints goes to standard output.
+///
+/// A reader that goes away (`gateward config show | head -1`) is no error.
+///
+/// # Errors
+/// What the command says, with its exit code.
+pub fn run(cli: Cli) -> Result<(), CliError> {
+    // Not locked: a running gateway has other threads that print.
+    let mut out = io::stdout();
+    let global = &cli.global;
+    let result = match cli.command {
+        Command::Config(command) => config::run(&command, global, &mut out),
+        Command::Health(args) => health::run(&args, global, &mut out),
+        Command::Completions(args) => completions::run(&args, &mut out),
+        Command::Serve(_) | Command::Migrate(_) | Command::User(_) | Command::Token(_) => {
+            Err(CliError::usage("this build has no store, so the command is not there"))
+        }
+    };
+    match result.and_then(|()| Ok(out.flush()?)) {
+        Err(error) if error.is_broken_pipe() => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,140 @@
+//! May this request reach a service?
+//!
+//! [`Admission::admit`] is the only maker of [`Admitted`], and the proxy names a service only for an
+//! `Admitted`. Unknown path: refused. Protected route: a token that is valid now, exactly one.
+
+use std::sync::Arc;
+
+use super::request::{CanonicalRequest, Credentials};
+use crate::api::Problem;
+use crate::domain::route::{Access, Route, RouteTable};
+use crate::live::{IdentityValues, TokenCheck, Verified};
+use crate::telemetry::metrics::Metrics;
+
+/// Decides. Cheap to clone.
+#[derive(Clone)]
+pub struct Admission {
+    routes: Arc<RouteTable>,
+    check: Arc<TokenCheck>,
+    metrics: Arc<Metrics>,
+    nobody: Arc<IdentityValues>,
+}
+
+/// Proof that a request may reach the service of its route.
+#[derive(Debug)]
+pub struct Admitted {
+    route: AdmittedRoute,
+    caller: Option<Arc<Verified>>,
+    nobody: Arc<IdentityValues>,
+}
+
+/// What the rest of the way needs of the route.
+#[derive(Debug, Clone, Copy)]
+struct AdmittedRoute {
+    position: usize,
+    upstream: usize,
+    forward_authorization: bool,
+}
+
+/// A request that may not pass, with the reason for the log.
+#[derive(Debug)]
+pub struct Refused {
+    /// For the client.
+    pub problem: Problem,
+    /// For log and metrics.
+    pub reason: &'static str,
+    /// Place of the route in the route table, when there is one.
+    pub route: Option<usize>,
+}
+
+impl Admitted {
+    /// Place of the route in the route table.
+    pub fn route(&self) -> usize {
+        self.route.position
+    }
+
+    /// Index of the upstream.
+    pub fn upstream(&self) -> usize {
+        self.route.upstream
+    }
+
+    /// Whether the service wants the token itself.
+    pub fn forward_authorization(&self) -> bool {
+        self.route.forward_authorization
+    }
+
+    /// What the service is told about the caller.
+    pub fn identity(&self) -> &IdentityValues {
+        self.caller.as_ref().map_or(&self.nobody, |caller| caller.identity())
+    }
+
+    /// The caller, on a protected route.
+    pub fn caller(&self) -> Option<&Verified> {
+        self.caller.as_deref()
+    }
+}
+
+impl Admission {
+    /// Decides by these routes and this check.
+    pub fn new(routes: Arc<RouteTable>, check: Arc<TokenCheck>, metrics: Arc<Metrics>) -> Self {
+        Self { routes, check, metrics, nobody: Arc::new(IdentityValues::anonymous()) }
+    }
+
+    /// The routes, in the order of the configuration.
+    pub fn routes(&self) -> &[Route] {
+        self.routes.routes()
+    }
+
+    /// Judges a request. On a public route credentials are not looked at: the service is told nothing about
+    /// the caller.
+    ///
+    /// # Errors
+    /// [`Refused`]: no route, or no token that is valid now.
+    pub fn admit(&self, request: &CanonicalRequest) -> Result<Admitted, Refused> {
+        let found = self.routes.position(request.path());
+        let Some((position, route)) = found.and_then(|at| Some((at, self.routes().get(at)?))) else {
+            return Err(Refused { problem: Problem::not_found(), reason: "no_route", route: None });
+        };
+        let caller = match route.access {
+            Access::Public => None,
+            Access::Authenticated => Some(
+                self.authenticate(request)
+                    .map_err(|(reason, problem)| Refused { problem, reason, route: Some(position) })?,
+            ),
+        };
+        let route = AdmittedRoute {
+            position,
+            upstream: route.upstream,
+            forward_authorization: route.forward_authorization,
+        };
+        Ok(Admitted { route, caller, nobody: Arc::clone(&self.nobody) })
+    }
+
+    fn authenticate(&self, request: &CanonicalRequest) -> Result<Arc<Verified>, (&'static str, Problem)> {
+        let refuse = |reason, problem| {
+            self.metrics.auth_refused(reason);
+            Err((reason, problem))
+        };
+        let token = match request.credentials() {
+            Credentials::None => return refuse("no_credentials", Problem::no_credentials()),
+            Credentials::Several => {
+                let problem = Problem::invalid_request("a request may carry one access token");
+                return refuse("several_credentials", problem);
+            }
+            Credentials::OtherScheme | Credentials::Malformed => {
+                return refuse("malformed_credentials", Problem::invalid_token());
+            }
+            Credentials::Bearer(_) => request.bearer_token(),
+        };
+        let Some(token) = token else {
+            return refuse("malformed_credentials", Problem::invalid_token());
+        };
+        match self.check.check(token) {
+            Ok(verified) => {
+                self.metrics.auth_passed();
+                Ok(verified)
+            }
+            Err(refusal) => refuse(refusal.as_str(), Problem::invalid_token()),
+        }
+    }
+}

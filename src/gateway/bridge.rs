@@ -1,0 +1,136 @@
+//! From a pingora session to the API router and back, in process.
+//!
+//! The body is read whole, and bounded, before the router sees the request: handlers cannot be fed slowly,
+//! and a body that is too large is refused before it is read on.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, StatusCode, Uri};
+use pingora::proxy::Session;
+use pingora::Result;
+use tower::ServiceExt as _;
+
+use super::arrival::Arrival;
+use super::request::{Body as Framing, Credentials};
+use super::respond;
+use crate::api::{Presented, Problem, Reason, RequestFacts};
+
+/// Our largest page is part of Swagger UI, about 1.5 MB.
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Calls the router.
+#[derive(Clone)]
+pub struct Bridge {
+    router: Router,
+    body_limit: usize,
+}
+
+/// What was answered, for the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered {
+    /// Its status.
+    pub status: StatusCode,
+    /// Why, when it is an error.
+    pub reason: Option<&'static str>,
+}
+
+impl Bridge {
+    /// A bridge to `router` for bodies of at most `body_limit` bytes.
+    pub fn new(router: Router, body_limit: usize) -> Self {
+        Self { router, body_limit }
+    }
+
+    /// Has the router answer the request of this session.
+    ///
+    /// # Errors
+    /// The client is gone, or stopped sending its body.
+    pub async fn answer(&self, session: &mut Session, arrival: &Arrival) -> Result<Answered> {
+        let body = match self.body(session, arrival).await? {
+            Ok(body) => body,
+            Err(problem) => return refuse(session, arrival, &problem).await,
+        };
+        let Some(request) = request(session, arrival, body) else {
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "bad_target", "the target is no URI");
+            return refuse(session, arrival, &problem).await;
+        };
+        let Ok::<Response<Body>, Infallible>(response) = self.router.clone().oneshot(request).await;
+        let reason = response.extensions().get::<Reason>().map(|reason| reason.0);
+        let (parts, body) = response.into_parts();
+        match to_bytes(body, LARGEST_ANSWER).await {
+            Ok(body) => {
+                respond::answer(session, parts.status, &parts.headers, body, arrival.id).await?;
+                Ok(Answered { status: parts.status, reason })
+            }
+            Err(error) => {
+                tracing::error!(%error, "an answer of the api could not be read");
+                let problem = Problem::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal",
+                    "the gateway failed at this",
+                );
+                refuse(session, arrival, &problem).await
+            }
+        }
+    }
+
+    async fn body(&self, session: &mut Session, arrival: &Arrival) -> Result<Result<Bytes, Problem>> {
+        let announced = match arrival.request.body() {
+            Framing::None => return Ok(Ok(Bytes::new())),
+            Framing::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
+            Framing::Chunked => 0,
+        };
+        if announced > self.body_limit {
+            session.set_keepalive(None);
+            return Ok(Err(Problem::too_large(self.body_limit)));
+        }
+        if arrival.request.expects_continue() {
+            session.write_continue_response().await?;
+        }
+        let mut body = BytesMut::with_capacity(announced);
+        while let Some(piece) = session.read_request_body().await? {
+            if body.len().saturating_add(piece.len()) > self.body_limit {
+                session.set_keepalive(None);
+                return Ok(Err(Problem::too_large(self.body_limit)));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Ok(body.freeze()))
+    }
+}
+
+async fn refuse(session: &mut Session, arrival: &Arrival, problem: &Problem) -> Result<Answered> {
+    respond::problem(session, problem, arrival.id).await?;
+    Ok(Answered { status: problem.status, reason: Some(problem.code) })
+}
+
+/// The request as the router sees it: path and query as decided on, all headers but `Authorization`, which was
+/// parsed once and comes with the facts.
+fn request(session: &Session, arrival: &Arrival, body: Bytes) -> Option<Request<Body>> {
+    let canonical = &arrival.request;
+    let target = match canonical.query() {
+        Some(query) => format!("{}?{query}", canonical.path()),
+        None => canonical.path().to_owned(),
+    };
+    let mut request = Request::new(Body::from(body));
+    *request.method_mut() = canonical.method().clone();
+    *request.uri_mut() = target.parse::<Uri>().ok()?;
+    *request.headers_mut() = session.req_header().headers.clone();
+    request.headers_mut().remove(http::header::AUTHORIZATION);
+    request.extensions_mut().insert(RequestFacts {
+        request_id: arrival.id,
+        client: arrival.client.address,
+        presented: match canonical.credentials() {
+            Credentials::None => Presented::Nothing,
+            Credentials::Several => Presented::Several,
+            Credentials::OtherScheme | Credentials::Malformed => Presented::Malformed,
+            Credentials::Bearer(_) => canonical
+                .bearer_token()
+                .map_or(Presented::Malformed, |token| Presented::Bearer(token.to_owned())),
+        },
+    });
+    Some(request)
+}
+

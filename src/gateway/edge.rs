@@ -1,0 +1,208 @@
+//! The edge: accepts connections, bounds them, and feeds requests to the proxy one by one.
+//!
+//! Our own accept loop around pingora's `HttpProxy` instead of pingora's `Server` and `Service`: caps are
+//! applied before a connection costs anything, a failed bind is an ordinary error, tests use port 0, and the
+//! head of each request is ours to read (see [`super::head_reader`]).
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use pingora::apps::{HttpPersistentSettings, HttpServerApp as _};
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::proxy::HttpProxy;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::arrival::{Arrival, Client};
+use super::head_reader::{NoHead, ReadHead, last_words, read_head};
+use super::proxy::Gateway;
+use super::request::HeadLimits;
+use super::respond;
+use crate::api::Problem;
+use crate::telemetry::ConnectionRefusal;
+
+/// Bounds of connections.
+#[derive(Debug, Clone, Copy)]
+pub struct EdgeLimits {
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Of a request head.
+    pub head: HeadLimits,
+    /// From the first byte of a head to its last; also for the first byte of a new connection.
+    pub head_timeout: Duration,
+    /// For the first byte of the next head on a kept connection.
+    pub keepalive_timeout: Duration,
+    /// Longest silence in a request body.
+    pub body_timeout: Duration,
+    /// Longest stall of an answer.
+    pub write_timeout: Duration,
+}
+
+/// How long reading away the rest of a refused body may take before the connection is closed instead.
+const DRAIN: Duration = Duration::from_secs(2);
+/// After an accept that failed, usually for want of file descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// Pingora's keep-alive time: any will do, since the wait for the next head is ours.
+const KEEP: u64 = 60;
+
+/// Accepts and serves.
+pub struct Edge {
+    proxy: Arc<HttpProxy<Gateway>>,
+    gateway: Gateway,
+    limits: EdgeLimits,
+    connections: Arc<Semaphore>,
+}
+
+impl Edge {
+    /// An edge in front of `gateway`.
+    pub fn new(gateway: Gateway, limits: EdgeLimits) -> Self {
+        let conf = pingora::server::configuration::ServerConf {
+            // Bounds tries over the servers of an upstream; each try is decided in `proxy`.
+            max_retries: 8,
+            upstream_keepalive_pool_size: 1024,
+            ..Default::default()
+        };
+        let mut proxy = HttpProxy::new(gateway.clone(), Arc::new(conf));
+        proxy.handle_init_modules();
+        let connections = Arc::new(Semaphore::new(limits.max_connections));
+        Self { proxy: Arc::new(proxy), gateway, limits, connections }
+    }
+
+    /// Serves until `stop` becomes true, then lets connections finish for at most `grace`. Returns whether all
+    /// of them did.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        mut stop: watch::Receiver<bool>,
+        grace: Duration,
+    ) -> bool {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stopping| *stopping) => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((tcp, peer)) => self.admit(tcp, peer, &stop),
+                Err(error) => {
+                    tracing::warn!(%error, "connection not accepted");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                }
+            }
+        }
+        drop(listener);
+        let all = u32::try_from(self.limits.max_connections).unwrap_or(u32::MAX);
+        tokio::time::timeout(grace, self.connections.acquire_many(all)).await.is_ok()
+    }
+
+    fn admit(self: &Arc<Self>, tcp: TcpStream, peer: SocketAddr, stop: &watch::Receiver<bool>) {
+        let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
+            // Nothing is read and nothing is said: that is what makes refusing cheap.
+            self.gateway.metrics().connection_refused(ConnectionRefusal::TooMany);
+            return;
+        };
+        let (edge, stop) = (Arc::clone(self), stop.clone());
+        #[expect(clippy::disallowed_methods, reason = "one task a connection, owned by its permit")]
+        tokio::spawn(async move {
+            edge.gateway.metrics().connections.inc();
+            // The task may be dropped at any await: the gauge must come down then too.
+            let _open = Open(&edge.gateway);
+            if let Err(error) = edge.connection(tcp, peer, permit, stop).await {
+                tracing::debug!(%error, "connection not set up");
+            }
+        });
+    }
+
+    async fn connection(
+        &self,
+        tcp: TcpStream,
+        peer: SocketAddr,
+        _permit: OwnedSemaphorePermit,
+        mut stop: watch::Receiver<bool>,
+    ) -> io::Result<()> {
+        tcp.set_nodelay(true)?;
+        let address = peer.ip().to_canonical();
+        let client = Client {
+            address,
+            address_value: HeaderValue::try_from(address.to_string()).map_err(io::Error::other)?,
+            proto: HeaderValue::from_static("http"),
+        };
+        let mut stream: Stream = Box::new(L4Stream::from(tcp));
+        let mut settings: Option<HttpPersistentSettings> = None;
+        let mut idle = self.limits.head_timeout;
+        loop {
+            let limits = &self.limits;
+            let head =
+                match read_head(&mut stream, &limits.head, idle, limits.head_timeout, &mut stop).await {
+                    Ok(head) => head,
+                    Err(no_head) => {
+                        self.no_head(&mut stream, &client, no_head).await;
+                        return Ok(());
+                    }
+                };
+            let session = self.session(stream, settings.take(), head, &client, &stop);
+            match self.proxy.process_new_http(session, &stop).await {
+                Some(reused) => (stream, settings) = reused.consume(),
+                None => return Ok(()),
+            }
+            idle = self.limits.keepalive_timeout;
+        }
+    }
+
+    /// A pingora session that has received exactly the bytes that were judged.
+    fn session(
+        &self,
+        stream: Stream,
+        settings: Option<HttpPersistentSettings>,
+        head: ReadHead,
+        client: &Client,
+        stop: &watch::Receiver<bool>,
+    ) -> ServerSession {
+        let mut session = ServerSession::new_http1(stream);
+        if let Some(settings) = settings {
+            settings.apply_to_session(&mut session);
+        }
+        let keep = head.request.keep_alive() && !*stop.borrow();
+        session.set_keepalive(keep.then_some(KEEP));
+        session.set_read_timeout(Some(self.limits.body_timeout));
+        session.set_write_timeout(Some(self.limits.write_timeout));
+        session.set_total_drain_timeout(Some(DRAIN));
+        session.set_pipelined_prefix(head.bytes);
+        let arrival = Arrival {
+            client: client.clone(),
+            request: head.request,
+            id: self.gateway.request_id(),
+            started: head.started,
+        };
+        session.set_connection_user_context(Some(Box::new(arrival)));
+        session
+    }
+
+    async fn no_head(&self, stream: &mut Stream, client: &Client, no_head: NoHead) {
+        let problem = match no_head {
+            NoHead::Gone => return,
+            NoHead::TooSlow => Problem::new(
+                http::StatusCode::REQUEST_TIMEOUT,
+                "head_timeout",
+                "the request head did not arrive in time",
+            ),
+            NoHead::Refused(refusal) => respond::refusal_problem(&refusal),
+        };
+        let id = self.gateway.request_id();
+        self.gateway.report_refused_head(client.address, id, &problem);
+        last_words(stream, &respond::raw(&problem, id)).await;
+    }
+}
+
+struct Open<'a>(&'a Gateway);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.metrics().connections.dec();
+    }
+}

@@ -1,0 +1,109 @@
+//! Reads one request head from a connection: bounded, within one deadline, judged on the raw bytes.
+//!
+//! Pingora would read heads itself, but with a deadline per read instead of per head, a 1 MiB bound, and a
+//! parser that repairs, drops or accepts what must be refused (see [`super::request`]). So the head is read
+//! here, and its bytes are handed to pingora as an already received prefix.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pingora::protocols::Stream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::request::{CanonicalRequest, HeadLimits, HeadProgress, Refusal, find_head_end};
+
+/// Room for a usual head, in bytes.
+const USUAL_HEAD: usize = 2048;
+/// After a refusal: how long, and how many bytes, a client may still send before the connection is cut. An
+/// immediate close would reset the connection and could take the answer with it.
+const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
+
+/// A head, and what was read beyond it.
+pub struct ReadHead {
+    /// Everything that was read, from the first byte of the head.
+    pub bytes: BytesMut,
+    /// What the head asks.
+    pub request: CanonicalRequest,
+    /// When its first byte was there.
+    pub started: std::time::Instant,
+}
+
+/// Why there is no head.
+pub enum NoHead {
+    /// The client closed, broke off, stayed silent, or the gateway stops: nothing to answer.
+    Gone,
+    /// It started a head and did not finish in time.
+    TooSlow,
+    /// The head is refused; with the bytes of its request line that were there.
+    Refused(Refusal),
+}
+
+/// Reads the next head.
+///
+/// `idle` bounds the wait for its first byte, `whole` the time from there to its end. A stop signal ends the
+/// wait for a first byte, not a head that has begun.
+pub async fn read_head(
+    stream: &mut Stream,
+    limits: &HeadLimits,
+    idle: Duration,
+    whole: Duration,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<ReadHead, NoHead> {
+    let mut bytes = BytesMut::with_capacity(USUAL_HEAD);
+    let first = tokio::select! {
+        biased;
+        read = timeout(idle, stream.read_buf(&mut bytes)) => read,
+        _ = stop.wait_for(|stopping| *stopping) => return Err(NoHead::Gone),
+    };
+    match first {
+        Ok(Ok(read)) if read > 0 => {}
+        Ok(Ok(_) | Err(_)) | Err(_) => return Err(NoHead::Gone),
+    }
+    #[expect(clippy::disallowed_methods, reason = "a deadline and a duration, on the monotonic clock")]
+    let started = std::time::Instant::now();
+    let deadline = Instant::from_std(started) + whole;
+    let mut scanned = 0;
+    loop {
+        match find_head_end(&bytes, scanned).map_err(NoHead::Refused)? {
+            HeadProgress::Complete { head_len } => {
+                let head = bytes.get(..head_len).unwrap_or_default();
+                let request = CanonicalRequest::parse(head, limits).map_err(NoHead::Refused)?;
+                return Ok(ReadHead { bytes, request, started });
+            }
+            HeadProgress::NeedMore => limits.may_grow(&bytes).map_err(NoHead::Refused)?,
+        }
+        scanned = bytes.len();
+        bytes.reserve(USUAL_HEAD);
+        match timeout_at(deadline, stream.read_buf(&mut bytes)).await {
+            Ok(Ok(read)) if read > 0 => {}
+            Ok(Ok(_) | Err(_)) => return Err(NoHead::Gone),
+            Err(_) => return Err(NoHead::TooSlow),
+        }
+    }
+}
+
+/// Writes a last answer and closes, so that the client can read it.
+pub async fn last_words(stream: &mut Stream, answer: &[u8]) {
+    let write = async {
+        stream.write_all(answer).await?;
+        stream.flush().await?;
+        tokio::io::AsyncWriteExt::shutdown(stream).await
+    };
+    if !matches!(timeout(LINGER.0, write).await, Ok(Ok(()))) {
+        return;
+    }
+    let drain = async {
+        let mut heard = 0;
+        let mut sink = vec![0; 4096];
+        while heard < LINGER.1 {
+            match stream.read(&mut sink).await {
+                Ok(0) | Err(_) => return,
+                Ok(read) => heard += read,
+            }
+        }
+    };
+    // Whether the client finished or not, this connection is over.
+    let _over = timeout(LINGER.0, drain).await;
+}

@@ -1,0 +1,328 @@
+//! Pingora's view of the gateway: thin, each phase one decision made elsewhere.
+//!
+//! [`Stage`] says how far a request is. A service is named only in `Stage::Admitted`; any phase reached
+//! without it fails, so a missed step can never be a default "allow".
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+
+use super::admission::{Admission, Admitted, Refused};
+use super::arrival::Arrival;
+use super::bridge::Bridge;
+use super::report::{Finished, Reports, Way};
+use super::upstream::Upstreams;
+use super::{headers, respond};
+use crate::api::{self, Problem};
+use crate::domain::id::RequestId;
+use crate::live::Clock;
+use crate::telemetry::Outcome;
+use crate::telemetry::metrics::Metrics;
+
+/// The gateway as pingora calls it. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    admission: Admission,
+    upstreams: Upstreams,
+    bridge: Bridge,
+    reports: Reports,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+}
+
+/// How far a request is.
+enum Stage {
+    /// Nothing is decided.
+    Arrived,
+    /// It may reach the service of its route.
+    Admitted(Admitted),
+    /// The gateway has answered, or given up.
+    Answered { way: Way, outcome: Outcome, reason: Option<&'static str> },
+}
+
+/// What is kept of a request from phase to phase.
+pub struct Context {
+    arrival: Option<Box<Arrival>>,
+    stage: Stage,
+    /// Servers of the upstream that were tried.
+    tries: usize,
+    /// Why no service answered.
+    failure: Option<&'static str>,
+}
+
+impl Gateway {
+    /// Puts the parts together.
+    pub fn new(
+        admission: Admission,
+        upstreams: Upstreams,
+        router: axum::Router,
+        body_limit: usize,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Self {
+        let reports = Reports::new(admission.routes(), &metrics);
+        Self { admission, upstreams, bridge: Bridge::new(router, body_limit), reports, metrics, clock }
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// A fresh id. Without randomness the time alone names the request: ids of requests are no secret.
+    pub(super) fn request_id(&self) -> RequestId {
+        let mut random = [0; 10];
+        if getrandom::fill(&mut random).is_err() {
+            tracing::debug!("no randomness for a request id");
+        }
+        RequestId::new(self.clock.now(), random)
+    }
+
+    /// A head that was refused before pingora saw it.
+    pub(super) fn report_refused_head(&self, client: std::net::IpAddr, id: RequestId, problem: &Problem) {
+        self.reports.finished(&Finished {
+            id,
+            method: "-",
+            path: "-",
+            way: Way::Nowhere,
+            upstream: None,
+            status: Some(problem.status.as_u16()),
+            outcome: Outcome::Refused,
+            reason: Some(problem.code),
+            duration: Duration::ZERO,
+            client,
+            bytes_in: 0,
+            bytes_out: 0,
+            account: None,
+        });
+    }
+
+    async fn refuse(&self, session: &mut Session, arrival: &Arrival, refused: &Refused) -> Result<Stage> {
+        respond::problem(session, &refused.problem, arrival.id).await?;
+        Ok(Stage::Answered {
+            way: refused.route.map_or(Way::Nowhere, Way::Route),
+            outcome: Outcome::Refused,
+            reason: Some(refused.reason),
+        })
+    }
+
+    async fn answer(&self, session: &mut Session, arrival: &Arrival) -> Result<Stage> {
+        let answered = self.bridge.answer(session, arrival).await?;
+        let outcome = match answered.status.as_u16() {
+            500.. => Outcome::Failed,
+            400..500 => Outcome::Refused,
+            _ => Outcome::Answered,
+        };
+        Ok(Stage::Answered { way: Way::Own, outcome, reason: answered.reason })
+    }
+}
+
+impl Context {
+    fn arrival(&self) -> Result<&Arrival> {
+        self.arrival.as_deref().ok_or_else(|| missed("a request without its arrival"))
+    }
+
+    fn admitted(&self) -> Result<&Admitted> {
+        match &self.stage {
+            Stage::Admitted(admitted) => Ok(admitted),
+            Stage::Arrived | Stage::Answered { .. } => Err(missed("a request that was not admitted")),
+        }
+    }
+}
+
+fn missed(what: &'static str) -> Box<Error> {
+    Error::explain(ErrorType::InternalError, what)
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context { arrival: None, stage: Stage::Arrived, tries: 0, failure: None }
+    }
+
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {
+        // None: bytes pass as they are.
+    }
+
+    /// The edge hands over what it decided on the raw head with every request, not only with reused
+    /// connections.
+    fn on_connection_reuse(
+        &self,
+        _session: &mut Session,
+        context: &mut Context,
+        handed: Box<dyn Any + Send + Sync>,
+    ) {
+        context.arrival = handed.downcast::<Arrival>().ok();
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        let arrival = context.arrival()?;
+        if !arrival.request.keep_alive() {
+            session.set_keepalive(None);
+        }
+        context.stage = if api::owns(arrival.request.path()) {
+            self.answer(session, arrival).await?
+        } else {
+            match self.admission.admit(&arrival.request) {
+                Ok(admitted) => {
+                    headers::settle_connection(session.req_header_mut(), arrival.request.upgrade())?;
+                    Stage::Admitted(admitted)
+                }
+                Err(refused) => self.refuse(session, arrival, &refused).await?,
+            }
+        };
+        Ok(matches!(context.stage, Stage::Answered { .. }))
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        let upstream = context.admitted()?.upstream();
+        context.tries += 1;
+        self.upstreams.next(upstream).ok_or_else(|| {
+            Error::explain(ErrorType::ConnectError, "no server of the upstream has an address").into_up()
+        })
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let (arrival, admitted) = (context.arrival()?, context.admitted()?);
+        headers::strip(request);
+        headers::set(admitted.identity(), &arrival.connection_facts(), &arrival.id_value(), request)?;
+        headers::remove_session_cookie(request)?;
+        if !admitted.forward_authorization() {
+            headers::remove_authorization(request);
+        }
+        Ok(())
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        _digest: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        context.failure = None;
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        response.insert_header("x-request-id", context.arrival()?.id_value())
+    }
+
+    /// Nothing was sent yet, so the next server may be tried, each once.
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let servers = context.admitted().map_or(0, |admitted| self.upstreams.servers(admitted.upstream()));
+        error.set_retry(context.tries < servers);
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+        let (problem, reason) = verdict(error);
+        context.failure = Some(reason);
+        let mut error_code = 0;
+        if let (Some(problem), Ok(arrival), None) =
+            (problem, context.arrival(), session.response_written().as_ref())
+        {
+            session.set_keepalive(None);
+            error_code = problem.status.as_u16();
+            if respond::problem(session, &problem, arrival.id).await.is_err() {
+                context.failure = Some("client_gone");
+            }
+        }
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    /// Our own line says it, without the query.
+    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn request_summary(&self, _session: &Session, context: &Context) -> String {
+        context.arrival.as_ref().map_or_else(|| "-".to_owned(), |arrival| arrival.id.to_string())
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        let Some(arrival) = context.arrival.as_deref() else {
+            tracing::error!("a request without its arrival");
+            return;
+        };
+        let failure = error.map(|error| context.failure.unwrap_or_else(|| verdict(error).1));
+        let (way, outcome, reason) = match &context.stage {
+            Stage::Answered { way, outcome, reason } => (*way, *outcome, *reason),
+            Stage::Admitted(admitted) if error.is_none() => {
+                (Way::Route(admitted.route()), Outcome::Forwarded, None)
+            }
+            Stage::Admitted(admitted) => (Way::Route(admitted.route()), Outcome::Failed, failure),
+            Stage::Arrived => (Way::Nowhere, Outcome::Failed, failure),
+        };
+        let admitted = context.admitted().ok();
+        self.reports.finished(&Finished {
+            id: arrival.id,
+            method: arrival.request.method().as_str(),
+            path: arrival.request.path(),
+            way,
+            upstream: admitted.and_then(|admitted| self.upstreams.name(admitted.upstream())),
+            status: session.response_written().map(|response| response.status.as_u16()),
+            outcome,
+            reason,
+            duration: arrival.started.elapsed(),
+            client: arrival.client.address,
+            bytes_in: u64::try_from(session.body_bytes_read()).unwrap_or(u64::MAX),
+            bytes_out: u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX),
+            account: admitted.and_then(Admitted::caller).map(|caller| caller.claims().account_id()),
+        });
+    }
+}
+
+/// What a failure is called: for the client, unless it is gone, and for the log.
+fn verdict(error: &Error) -> (Option<Problem>, &'static str) {
+    let gateway = |status, code, detail: &str| (Some(Problem::new(status, code, detail)), code);
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => gateway(
+            http::StatusCode::REQUEST_TIMEOUT,
+            "body_timeout",
+            "the request body did not arrive in time",
+        ),
+        (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader | ErrorType::Custom(_)) => {
+            gateway(http::StatusCode::BAD_REQUEST, "bad_body", "the request body is not well formed")
+        }
+        (ErrorSource::Downstream, _) => (None, "client_gone"),
+        (
+            ErrorSource::Upstream,
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout,
+        ) => gateway(http::StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "the service did not answer in time"),
+        (ErrorSource::Upstream, _) => {
+            gateway(http::StatusCode::BAD_GATEWAY, "upstream_failed", "the service cannot be reached or failed")
+        }
+        (ErrorSource::Internal | ErrorSource::Unset, kind) => {
+            tracing::error!(?kind, "request failed inside the gateway");
+            (Some(Problem::unavailable()), "internal")
+        }
+    }
+}

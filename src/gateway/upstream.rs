@@ -1,0 +1,124 @@
+//! The services behind the gateway: addresses, and whose turn it is.
+//!
+//! Host names are resolved before serving and again every ten seconds, away from requests; a request reads the
+//! present addresses and never waits for a resolver. A name that does not resolve keeps its last addresses.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::upstreams::peer::HttpPeer;
+use tokio::sync::watch;
+
+use crate::config::UpstreamSettings;
+
+/// Between two resolutions.
+const RESOLVE_EVERY: Duration = Duration::from_secs(10);
+/// How long a resolver may take.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an unused connection is kept. Shorter than the keep-alive of common application servers (5 s of
+/// uvicorn and Node.js), so that a request is not sent into a connection that is just being closed.
+const KEEP_IDLE: Duration = Duration::from_secs(4);
+/// Longest stall when sending a request.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+struct Upstream {
+    settings: UpstreamSettings,
+    peers: ArcSwap<Vec<HttpPeer>>,
+    turn: AtomicUsize,
+}
+
+/// All upstreams, in the order of the configuration. Cheap to clone.
+#[derive(Clone)]
+pub struct Upstreams(Arc<Vec<Upstream>>);
+
+impl Upstreams {
+    /// Resolves every server. A name that does not resolve yet may do so later.
+    pub async fn resolve(settings: &[UpstreamSettings]) -> Self {
+        let mut upstreams = Vec::with_capacity(settings.len());
+        for settings in settings {
+            let upstream = Upstream {
+                settings: settings.clone(),
+                peers: ArcSwap::default(),
+                turn: AtomicUsize::new(0),
+            };
+            upstream.refresh().await;
+            upstreams.push(upstream);
+        }
+        Self(Arc::new(upstreams))
+    }
+
+    /// The name of an upstream.
+    pub fn name(&self, index: usize) -> Option<&str> {
+        self.0.get(index).map(|upstream| upstream.settings.name.as_str())
+    }
+
+    /// The next server's turn; none when no name resolves.
+    pub fn next(&self, index: usize) -> Option<Box<HttpPeer>> {
+        let upstream = self.0.get(index)?;
+        let peers = upstream.peers.load();
+        let turn = upstream.turn.fetch_add(1, Ordering::Relaxed);
+        let at = turn.checked_rem(peers.len())?;
+        peers.get(at).cloned().map(Box::new)
+    }
+
+    /// How many servers there are to try.
+    pub fn servers(&self, index: usize) -> usize {
+        self.0.get(index).map_or(0, |upstream| upstream.peers.load().len())
+    }
+
+    /// Keeps addresses fresh until `stop` becomes true.
+    pub async fn follow(self, mut stop: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stopping| *stopping) => return,
+                () = tokio::time::sleep(RESOLVE_EVERY) => {}
+            }
+            for upstream in self.0.iter() {
+                upstream.refresh().await;
+            }
+        }
+    }
+}
+
+impl Upstream {
+    async fn refresh(&self) {
+        let mut peers = Vec::new();
+        for server in &self.settings.servers {
+            match lookup(server).await {
+                Ok(addresses) => peers.extend(addresses.into_iter().map(|at| self.peer(at))),
+                Err(reason) => {
+                    let upstream = self.settings.name.as_str();
+                    tracing::warn!(upstream, server, reason, "server has no address");
+                }
+            }
+        }
+        let present = self.peers.load();
+        let same = peers.len() == present.len()
+            && peers.iter().zip(present.iter()).all(|(new, old)| new._address == old._address);
+        if !same && !peers.is_empty() {
+            self.peers.store(Arc::new(peers));
+        }
+    }
+
+    fn peer(&self, address: SocketAddr) -> HttpPeer {
+        let mut peer = HttpPeer::new(address, false, String::new());
+        let options = &mut peer.options;
+        options.connection_timeout = Some(self.settings.connect_timeout);
+        options.total_connection_timeout = Some(self.settings.connect_timeout);
+        options.read_timeout = Some(self.settings.read_timeout);
+        options.write_timeout = Some(WRITE_TIMEOUT);
+        options.idle_timeout = Some(KEEP_IDLE);
+        peer
+    }
+}
+
+async fn lookup(server: &str) -> Result<Vec<SocketAddr>, String> {
+    match tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host(server)).await {
+        Ok(Ok(addresses)) => Ok(addresses.collect()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the resolver did not answer".to_owned()),
+    }
+}
