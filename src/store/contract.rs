@@ -94,7 +94,11 @@ pub trait DurableStore: Send + Sync + 'static {
         new: &PasswordHash,
     ) -> Result<bool, StoreError>;
     /// Disables an account and ends all its live sessions, in one transaction. `None`: no such account.
-    async fn disable_account(&self, id: AccountId, now: Timestamp) -> Result<Option<EndedSessions>, StoreError>;
+    async fn disable_account(
+        &self,
+        id: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError>;
     /// Lets a disabled account log in again; ended sessions stay ended. `false`: no such account.
     async fn enable_account(&self, id: AccountId) -> Result<bool, StoreError>;
 
