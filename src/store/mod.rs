@@ -4,8 +4,10 @@
 //! expires by itself and may be lost at any moment; nothing depends on it for correctness.
 //! Nothing above this module knows which kind runs: `postgres` with `redis`, or `sqlite` with `memory`.
 
+mod columns;
 mod contract;
 pub mod memory;
+mod migrations;
 pub mod postgres;
 pub mod redis;
 pub mod sqlite;

@@ -1,1 +1,13 @@
-//! redis
+//! The shared store of the `postgres` kind: Redis 6.2 or newer, shared by all replicas.
+//!
+//! Keys, each with an expiry: `{prefix}session:{id}` holds a session as JSON,
+//! `{prefix}code:{purpose}:{hex of SHA-256}` the payload of a one-time code.
+//!
+//! Deliberately not here: anything that must not be lost. Redis acknowledges writes that a failover
+//! can lose.
+
+mod error;
+mod manager;
+mod store;
+
+pub use store::RedisStore;

@@ -1,0 +1,106 @@
+//! The tables `revocations` and `revocation_counter`, and pruning.
+
+use deadpool_postgres::{Client, Transaction};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::error::{Failure, column, corrupt};
+use super::pool::{begin, commit};
+use crate::domain::clock::Timestamp;
+use crate::domain::id::SessionId;
+use crate::domain::revocation::Revocation;
+use crate::domain::session::EndReason;
+use crate::store::StoreError;
+
+/// Locks the one row until the commit: whoever wants the next number waits until this one is visible.
+const TAKE_NUMBERS: &str = "UPDATE revocation_counter SET last = last + $1 RETURNING last";
+
+const INSERT: &str = "INSERT INTO revocations (number, session_id, session_expires_at, revoked_at, reason) \
+    SELECT number, session_id, session_expires_at, $4::bigint, $5::text \
+    FROM unnest($1::bigint[], $2::uuid[], $3::bigint[]) AS ended (number, session_id, session_expires_at)";
+
+const AFTER: &str = "SELECT number, session_id, session_expires_at, revoked_at, reason \
+    FROM revocations WHERE number > $1 ORDER BY number LIMIT $2";
+
+/// Rows that another call holds are left for the next time, rather than waited for.
+const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions \
+    WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const PRUNE_REVOCATIONS: &str = "DELETE FROM revocations WHERE number IN (SELECT number FROM revocations \
+    WHERE session_expires_at < $1 ORDER BY session_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+/// A session that was just ended.
+pub(super) struct Ended {
+    pub(super) id: SessionId,
+    pub(super) expires_at: Timestamp,
+}
+
+/// Numbers the ended sessions, and writes their revocations into the same transaction.
+///
+/// To be called last before the commit: from here on every other ending waits.
+pub(super) async fn append(
+    tx: &Transaction<'_>,
+    mut ended: Vec<Ended>,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Vec<Revocation>, Failure> {
+    if ended.is_empty() {
+        return Ok(Vec::new());
+    }
+    ended.sort_by_key(|session| session.id);
+    let count = i64::try_from(ended.len()).map_err(|_| corrupt("too many sessions".to_owned()))?;
+    let take = tx.prepare_cached(TAKE_NUMBERS).await?;
+    let row = tx
+        .query_opt(&take, &[&count])
+        .await?
+        .ok_or_else(|| corrupt("revocation_counter is empty".to_owned()))?;
+    let last: i64 = column(&row, "last")?;
+
+    let revocations: Vec<Revocation> = (last.saturating_sub(count).saturating_add(1)..=last)
+        .zip(ended)
+        .map(|(number, session)| Revocation {
+            number,
+            session_id: session.id,
+            session_expires_at: session.expires_at,
+            revoked_at: now,
+            reason,
+        })
+        .collect();
+    let numbers: Vec<i64> = revocations.iter().map(|revocation| revocation.number).collect();
+    let sessions: Vec<Uuid> = revocations.iter().map(|revocation| *revocation.session_id.as_uuid()).collect();
+    let expiries: Vec<i64> =
+        revocations.iter().map(|revocation| revocation.session_expires_at.unix_millis()).collect();
+    let insert = tx.prepare_cached(INSERT).await?;
+    tx.execute(&insert, &[&numbers, &sessions, &expiries, &now.unix_millis(), &reason.as_str()]).await?;
+    Ok(revocations)
+}
+
+pub(super) async fn after(client: &Client, number: i64, limit: u32) -> Result<Vec<Revocation>, Failure> {
+    let select = client.prepare_cached(AFTER).await?;
+    let rows = client.query(&select, &[&number, &i64::from(limit)]).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+pub(super) async fn prune(client: &mut Client, before: Timestamp, limit: u32) -> Result<u64, Failure> {
+    let tx = begin(client).await?;
+    let mut gone: u64 = 0;
+    for statement in [PRUNE_SESSIONS, PRUNE_REVOCATIONS] {
+        let delete = tx.prepare_cached(statement).await?;
+        let rows = tx.execute(&delete, &[&before.unix_millis(), &i64::from(limit)]).await?;
+        gone = gone.saturating_add(rows);
+    }
+    commit(tx).await?;
+    Ok(gone)
+}
+
+fn read(row: &Row) -> Result<Revocation, StoreError> {
+    let word: &str = column(row, "reason")?;
+    Ok(Revocation {
+        number: column(row, "number")?,
+        session_id: SessionId::from_uuid(column(row, "session_id")?),
+        session_expires_at: Timestamp::from_unix_millis(column(row, "session_expires_at")?),
+        revoked_at: Timestamp::from_unix_millis(column(row, "revoked_at")?),
+        reason: EndReason::parse(word)
+            .ok_or_else(|| corrupt(format!("revocation reason {word:?} means nothing")))?,
+    })
+}

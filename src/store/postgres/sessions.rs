@@ -1,0 +1,124 @@
+//! The table `sessions`, and how a session ends.
+//!
+//! Locks are always taken in the order account, sessions, counter, so that no two calls wait for
+//! each other.
+
+use deadpool_postgres::Client;
+use tokio_postgres::Row;
+
+use super::error::{Failure, column, corrupt};
+use super::pool::{begin, commit};
+use super::revocations::{self, Ended};
+use crate::domain::clock::Timestamp;
+use crate::domain::id::{AccountId, SessionId};
+use crate::domain::session::{EndReason, Session};
+use crate::store::{EndedSessions, StoreError, columns};
+
+/// The lock on the account is what makes a login and `disable` take turns: whoever comes second sees
+/// what the first one did.
+const INSERT: &str = "INSERT INTO sessions \
+    (id, account_id, created_at, expires_at, address, user_agent, revoked_at, revoked_reason) \
+    SELECT $1, id, $3::bigint, $4::bigint, $5::text, $6::text, $7::bigint, $8::text \
+    FROM accounts WHERE id = $2 AND status = 'active' FOR SHARE";
+
+const BY_ID: &str = "SELECT id, account_id, created_at, expires_at, address, user_agent, revoked_at, \
+    revoked_reason FROM sessions WHERE id = $1";
+
+/// Takes the account's row lock, which conflicts with the one of `INSERT`, until the commit.
+const DISABLE: &str = "UPDATE accounts SET status = 'disabled', updated_at = $2 WHERE id = $1";
+
+const END_OF_ACCOUNT: &str = "UPDATE sessions SET revoked_at = $2, revoked_reason = $3 \
+    WHERE account_id = $1 AND revoked_at IS NULL RETURNING id, expires_at";
+
+const END_ONE: &str = "UPDATE sessions SET revoked_at = $2, revoked_reason = $3 \
+    WHERE id = $1 AND revoked_at IS NULL RETURNING id, expires_at";
+
+pub(super) async fn create(client: &mut Client, session: &Session) -> Result<bool, Failure> {
+    let (revoked_at, reason) = columns::state_columns(session.state);
+    let tx = begin(client).await?;
+    let insert = tx.prepare_cached(INSERT).await?;
+    let inserted = tx
+        .execute(
+            &insert,
+            &[
+                session.id.as_uuid(),
+                session.account_id.as_uuid(),
+                &session.created_at.unix_millis(),
+                &session.expires_at.unix_millis(),
+                &session.address,
+                &session.user_agent,
+                &revoked_at,
+                &reason,
+            ],
+        )
+        .await?;
+    commit(tx).await?;
+    Ok(inserted > 0)
+}
+
+pub(super) async fn by_id(client: &Client, id: SessionId) -> Result<Option<Session>, Failure> {
+    let select = client.prepare_cached(BY_ID).await?;
+    let row = client.query_opt(&select, &[id.as_uuid()]).await?;
+    Ok(row.as_ref().map(read).transpose()?)
+}
+
+/// Ends the session unless it was ended before. One that has expired is ended too: a verifier's leeway
+/// or a slow clock elsewhere may still take its token.
+pub(super) async fn end(
+    client: &mut Client,
+    id: SessionId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<EndedSessions, Failure> {
+    let tx = begin(client).await?;
+    let update = tx.prepare_cached(END_ONE).await?;
+    let rows = tx.query(&update, &[id.as_uuid(), &now.unix_millis(), &reason.as_str()]).await?;
+    let revocations = revocations::append(&tx, ended(&rows)?, reason, now).await?;
+    commit(tx).await?;
+    Ok(EndedSessions { revocations })
+}
+
+/// Disables the account and ends every session that was not ended before, as [`end`] does.
+pub(super) async fn disable_account(
+    client: &mut Client,
+    id: AccountId,
+    now: Timestamp,
+) -> Result<Option<EndedSessions>, Failure> {
+    let reason = EndReason::AccountDisabled;
+    let tx = begin(client).await?;
+    let disable = tx.prepare_cached(DISABLE).await?;
+    if tx.execute(&disable, &[id.as_uuid(), &now.unix_millis()]).await? == 0 {
+        return Ok(None);
+    }
+    let update = tx.prepare_cached(END_OF_ACCOUNT).await?;
+    let rows = tx.query(&update, &[id.as_uuid(), &now.unix_millis(), &reason.as_str()]).await?;
+    let revocations = revocations::append(&tx, ended(&rows)?, reason, now).await?;
+    commit(tx).await?;
+    Ok(Some(EndedSessions { revocations }))
+}
+
+fn ended(rows: &[Row]) -> Result<Vec<Ended>, StoreError> {
+    rows.iter()
+        .map(|row| {
+            Ok(Ended {
+                id: SessionId::from_uuid(column(row, "id")?),
+                expires_at: Timestamp::from_unix_millis(column(row, "expires_at")?),
+            })
+        })
+        .collect()
+}
+
+fn read(row: &Row) -> Result<Session, StoreError> {
+    let revoked_at: Option<i64> = column(row, "revoked_at")?;
+    let reason: Option<&str> = column(row, "revoked_reason")?;
+    Ok(Session {
+        id: SessionId::from_uuid(column(row, "id")?),
+        account_id: AccountId::from_uuid(column(row, "account_id")?),
+        created_at: Timestamp::from_unix_millis(column(row, "created_at")?),
+        expires_at: Timestamp::from_unix_millis(column(row, "expires_at")?),
+        address: column(row, "address")?,
+        user_agent: column(row, "user_agent")?,
+        state: columns::parse_state(revoked_at, reason)
+            .ok_or_else(|| corrupt(format!("session ended for {reason:?}, which means nothing")))?,
+    })
+}

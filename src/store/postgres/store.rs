@@ -1,0 +1,131 @@
+//! [`PostgresStore`]: the contract's calls, each one an operation on a pooled connection.
+
+use async_trait::async_trait;
+use deadpool_postgres::Client;
+use tokio_postgres::Config;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::Failure;
+use super::pool::{CallPool, call};
+use super::{accounts, connect, keys, migrate, revocations, sessions};
+use crate::config::PostgresSettings;
+use crate::domain::account::{Account, Credentials, NewAccount};
+use crate::domain::clock::Timestamp;
+use crate::domain::id::{AccountId, SessionId};
+use crate::domain::password_hash::{PasswordHash, StoredHash};
+use crate::domain::revocation::Revocation;
+use crate::domain::session::{EndReason, Session};
+use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError};
+
+/// Accounts, sessions, revocations and keys in Postgres 12 or newer.
+pub struct PostgresStore {
+    calls: CallPool,
+    migrations: Config,
+    tls: MakeRustlsConnect,
+}
+
+impl PostgresStore {
+    /// Prepares the pool. Connections are made by the first calls, so this works while Postgres is down.
+    ///
+    /// Reads the trusted roots from disk, unless the URL says `sslmode=disable`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the URL or `tls_ca_file` cannot be used.
+    pub async fn connect(settings: &PostgresSettings) -> Result<Self, StoreError> {
+        let config = connect::config(settings, settings.timeout)?;
+        let migrations = connect::config(settings, migrate::DEADLINE)?;
+        let tls = connect::tls(&config, settings.tls_ca_file.as_deref())?;
+        let calls = CallPool::new(config, tls.clone(), settings.max_connections, settings.timeout)?;
+        Ok(Self { calls, migrations, tls })
+    }
+}
+
+#[async_trait]
+impl DurableStore for PostgresStore {
+    async fn migrate(&self) -> Result<MigrationStatus, StoreError> {
+        migrate::run(&self.migrations, self.tls.clone()).await
+    }
+
+    async fn migration_status(&self) -> Result<MigrationStatus, StoreError> {
+        call!(self.calls, |client| migrate::status(client))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        call!(self.calls, |client| ping(client))
+    }
+
+    async fn create_account(&self, new: NewAccount) -> Result<(), StoreError> {
+        call!(self.calls, |client| accounts::create(client, &new))
+    }
+
+    async fn credentials(&self, email_normal: &str) -> Result<Option<Credentials>, StoreError> {
+        call!(self.calls, |client| accounts::credentials(client, email_normal))
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        call!(self.calls, |client| accounts::by_id(client, id))
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>, StoreError> {
+        call!(self.calls, |client| accounts::page(client, after, limit))
+    }
+
+    async fn replace_password_hash(
+        &self,
+        id: AccountId,
+        old: &StoredHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        call!(self.calls, |client| accounts::replace_password_hash(client, id, old, new))
+    }
+
+    async fn disable_account(
+        &self,
+        id: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError> {
+        call!(self.calls, |client| sessions::disable_account(client, id, now))
+    }
+
+    async fn enable_account(&self, id: AccountId) -> Result<bool, StoreError> {
+        call!(self.calls, |client| accounts::enable(client, id))
+    }
+
+    async fn create_session(&self, session: &Session) -> Result<bool, StoreError> {
+        call!(self.calls, |client| sessions::create(client, session))
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        call!(self.calls, |client| sessions::by_id(client, id))
+    }
+
+    async fn end_session(
+        &self,
+        id: SessionId,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<EndedSessions, StoreError> {
+        call!(self.calls, |client| sessions::end(client, id, reason, now))
+    }
+
+    async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
+        call!(self.calls, |client| revocations::after(client, after, limit))
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        call!(self.calls, |client| revocations::prune(client, before, limit))
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
+        call!(self.calls, |client| keys::all(client))
+    }
+
+    async fn ensure_signing_key(&self, key: SealedKey) -> Result<Vec<SealedKey>, StoreError> {
+        call!(self.calls, |client| keys::ensure(client, &key))
+    }
+}
+
+/// An empty statement: a round trip and nothing else.
+async fn ping(client: &Client) -> Result<(), Failure> {
+    Ok(client.batch_execute("").await?)
+}

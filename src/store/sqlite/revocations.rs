@@ -1,0 +1,102 @@
+//! The tables `revocations` and `revocation_counter`, and pruning.
+
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use uuid::Uuid;
+
+use super::error::{Failure, corrupt};
+use crate::domain::clock::Timestamp;
+use crate::domain::id::SessionId;
+use crate::domain::revocation::Revocation;
+use crate::domain::session::EndReason;
+
+const TAKE_NUMBERS: &str = "UPDATE revocation_counter SET last = last + ?1 RETURNING last";
+
+const INSERT: &str = "INSERT INTO revocations (number, session_id, session_expires_at, revoked_at, reason) \
+    VALUES (?1, ?2, ?3, ?4, ?5)";
+
+const AFTER: &str = "SELECT number, session_id, session_expires_at, revoked_at, reason \
+    FROM revocations WHERE number > ?1 ORDER BY number LIMIT ?2";
+
+const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions \
+    WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";
+
+const PRUNE_REVOCATIONS: &str = "DELETE FROM revocations WHERE number IN (SELECT number FROM revocations \
+    WHERE session_expires_at < ?1 ORDER BY session_expires_at LIMIT ?2)";
+
+/// A session that was just ended.
+pub(super) struct Ended {
+    pub(super) id: SessionId,
+    pub(super) expires_at: Timestamp,
+}
+
+/// Numbers the ended sessions, and writes their revocations into the same transaction.
+pub(super) fn append(
+    tx: &Connection,
+    mut ended: Vec<Ended>,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Vec<Revocation>, Failure> {
+    if ended.is_empty() {
+        return Ok(Vec::new());
+    }
+    ended.sort_by_key(|session| session.id);
+    let count = i64::try_from(ended.len()).map_err(|_| corrupt("too many sessions".to_owned()))?;
+    let last: i64 = tx
+        .prepare_cached(TAKE_NUMBERS)?
+        .query_row([count], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| corrupt("revocation_counter is empty".to_owned()))?;
+
+    let mut insert = tx.prepare_cached(INSERT)?;
+    let mut revocations = Vec::with_capacity(ended.len());
+    for (number, session) in (last.saturating_sub(count).saturating_add(1)..=last).zip(ended) {
+        insert.execute(params![
+            number,
+            session.id.as_uuid().as_bytes(),
+            session.expires_at.unix_millis(),
+            now.unix_millis(),
+            reason.as_str(),
+        ])?;
+        revocations.push(Revocation {
+            number,
+            session_id: session.id,
+            session_expires_at: session.expires_at,
+            revoked_at: now,
+            reason,
+        });
+    }
+    Ok(revocations)
+}
+
+pub(super) fn after(connection: &Connection, number: i64, limit: u32) -> Result<Vec<Revocation>, Failure> {
+    let mut select = connection.prepare_cached(AFTER)?;
+    let mut rows = select.query(params![number, limit])?;
+    let mut revocations = Vec::new();
+    while let Some(row) = rows.next()? {
+        revocations.push(read(row)?);
+    }
+    Ok(revocations)
+}
+
+pub(super) fn prune(connection: &mut Connection, before: Timestamp, limit: u32) -> Result<u64, Failure> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut gone: u64 = 0;
+    for statement in [PRUNE_SESSIONS, PRUNE_REVOCATIONS] {
+        let rows = tx.prepare_cached(statement)?.execute(params![before.unix_millis(), limit])?;
+        gone = gone.saturating_add(u64::try_from(rows).unwrap_or(u64::MAX));
+    }
+    tx.commit()?;
+    Ok(gone)
+}
+
+fn read(row: &Row<'_>) -> Result<Revocation, Failure> {
+    let word: String = row.get("reason")?;
+    Ok(Revocation {
+        number: row.get("number")?,
+        session_id: SessionId::from_uuid(Uuid::from_bytes(row.get("session_id")?)),
+        session_expires_at: Timestamp::from_unix_millis(row.get("session_expires_at")?),
+        revoked_at: Timestamp::from_unix_millis(row.get("revoked_at")?),
+        reason: EndReason::parse(&word)
+            .ok_or_else(|| corrupt(format!("revocation reason {word:?} means nothing")))?,
+    })
+}

@@ -1,0 +1,117 @@
+//! The table `sessions`, and how a session ends.
+//!
+//! One connection writes at a time, so a login and `disable_account` cannot overlap; the condition in
+//! the statement is enough.
+
+use rusqlite::{Connection, Row, TransactionBehavior, params};
+use uuid::Uuid;
+
+use super::error::{Failure, corrupt};
+use super::revocations::{self, Ended};
+use crate::domain::clock::Timestamp;
+use crate::domain::id::{AccountId, SessionId};
+use crate::domain::session::{EndReason, Session};
+use crate::store::{EndedSessions, columns};
+
+const INSERT: &str = "INSERT INTO sessions \
+    (id, account_id, created_at, expires_at, address, user_agent, revoked_at, revoked_reason) \
+    SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8 FROM accounts WHERE id = ?2 AND status = 'active'";
+
+const BY_ID: &str = "SELECT id, account_id, created_at, expires_at, address, user_agent, revoked_at, \
+    revoked_reason FROM sessions WHERE id = ?1";
+
+const DISABLE: &str = "UPDATE accounts SET status = 'disabled', updated_at = ?2 WHERE id = ?1";
+
+const END_OF_ACCOUNT: &str = "UPDATE sessions SET revoked_at = ?2, revoked_reason = ?3 \
+    WHERE account_id = ?1 AND revoked_at IS NULL RETURNING id, expires_at";
+
+const END_ONE: &str = "UPDATE sessions SET revoked_at = ?2, revoked_reason = ?3 \
+    WHERE id = ?1 AND revoked_at IS NULL RETURNING id, expires_at";
+
+pub(super) fn create(connection: &Connection, session: &Session) -> Result<bool, Failure> {
+    let (revoked_at, reason) = columns::state_columns(session.state);
+    let inserted = connection.prepare_cached(INSERT)?.execute(params![
+        session.id.as_uuid().as_bytes(),
+        session.account_id.as_uuid().as_bytes(),
+        session.created_at.unix_millis(),
+        session.expires_at.unix_millis(),
+        session.address,
+        session.user_agent,
+        revoked_at,
+        reason,
+    ])?;
+    Ok(inserted > 0)
+}
+
+pub(super) fn by_id(connection: &Connection, id: SessionId) -> Result<Option<Session>, Failure> {
+    let mut select = connection.prepare_cached(BY_ID)?;
+    let mut rows = select.query([id.as_uuid().as_bytes()])?;
+    rows.next()?.map(read).transpose()
+}
+
+/// Ends the session unless it was ended before. One that has expired is ended too: a verifier's leeway
+/// may still take its token.
+pub(super) fn end(
+    connection: &mut Connection,
+    id: SessionId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<EndedSessions, Failure> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let ended = mark_ended(&tx, END_ONE, *id.as_uuid(), reason, now)?;
+    let revocations = revocations::append(&tx, ended, reason, now)?;
+    tx.commit()?;
+    Ok(EndedSessions { revocations })
+}
+
+/// Disables the account and ends every session that was not ended before, as [`end`] does.
+pub(super) fn disable_account(
+    connection: &mut Connection,
+    id: AccountId,
+    now: Timestamp,
+) -> Result<Option<EndedSessions>, Failure> {
+    let reason = EndReason::AccountDisabled;
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = tx.prepare_cached(DISABLE)?.execute(params![id.as_uuid().as_bytes(), now.unix_millis()])?;
+    if found == 0 {
+        return Ok(None);
+    }
+    let ended = mark_ended(&tx, END_OF_ACCOUNT, *id.as_uuid(), reason, now)?;
+    let revocations = revocations::append(&tx, ended, reason, now)?;
+    tx.commit()?;
+    Ok(Some(EndedSessions { revocations }))
+}
+
+fn mark_ended(
+    tx: &Connection,
+    update: &str,
+    id: Uuid,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Vec<Ended>, Failure> {
+    let mut update = tx.prepare_cached(update)?;
+    let mut rows = update.query(params![id.as_bytes(), now.unix_millis(), reason.as_str()])?;
+    let mut ended = Vec::new();
+    while let Some(row) = rows.next()? {
+        ended.push(Ended {
+            id: SessionId::from_uuid(Uuid::from_bytes(row.get("id")?)),
+            expires_at: Timestamp::from_unix_millis(row.get("expires_at")?),
+        });
+    }
+    Ok(ended)
+}
+
+fn read(row: &Row<'_>) -> Result<Session, Failure> {
+    let revoked_at: Option<i64> = row.get("revoked_at")?;
+    let reason: Option<String> = row.get("revoked_reason")?;
+    Ok(Session {
+        id: SessionId::from_uuid(Uuid::from_bytes(row.get("id")?)),
+        account_id: AccountId::from_uuid(Uuid::from_bytes(row.get("account_id")?)),
+        created_at: Timestamp::from_unix_millis(row.get("created_at")?),
+        expires_at: Timestamp::from_unix_millis(row.get("expires_at")?),
+        address: row.get("address")?,
+        user_agent: row.get("user_agent")?,
+        state: columns::parse_state(revoked_at, reason.as_deref())
+            .ok_or_else(|| corrupt(format!("session ended for {reason:?}, which means nothing")))?,
+    })
+}

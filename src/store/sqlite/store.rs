@@ -1,0 +1,164 @@
+//! [`SqliteStore`]: the contract's calls, each one an operation on the database thread.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+
+use super::error::Failure;
+use super::thread::DatabaseThread;
+use super::{accounts, keys, migrate, open, revocations, sessions};
+use crate::domain::account::{Account, Credentials, NewAccount};
+use crate::domain::clock::Timestamp;
+use crate::domain::id::{AccountId, SessionId};
+use crate::domain::password_hash::{PasswordHash, StoredHash};
+use crate::domain::revocation::Revocation;
+use crate::domain::session::{EndReason, Session};
+use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError};
+
+/// Deadline of one call. Longer than SQLite's own wait for another writer, so that a locked file says so.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// Accounts, sessions, revocations and keys in a SQLite file.
+///
+/// Other processes of the same machine may use the file at the same time. Not for a network file system.
+pub struct SqliteStore {
+    thread: DatabaseThread,
+    path: PathBuf,
+}
+
+impl SqliteStore {
+    /// Opens the file, or creates it for its owner only, and starts the thread that works on it. The
+    /// folder must exist. Blocks for as long as the disk takes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the file cannot be opened or written, [`StoreError::Corrupt`] if
+    /// it is no database.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = open::open(path)?;
+        Ok(Self { thread: DatabaseThread::start(connection)?, path: path.to_owned() })
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.thread.call(DEADLINE, operation).await
+    }
+}
+
+#[async_trait]
+impl DurableStore for SqliteStore {
+    async fn migrate(&self) -> Result<MigrationStatus, StoreError> {
+        let lock = migrate::lock(&self.path).await?;
+        let run = move |connection: &mut Connection| {
+            let status = migrate::run(connection);
+            drop(lock);
+            status
+        };
+        self.thread.call(migrate::DEADLINE, run).await
+    }
+
+    async fn migration_status(&self) -> Result<MigrationStatus, StoreError> {
+        self.call(|connection| migrate::status(connection)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.call(|connection| Ok(connection.query_row("PRAGMA schema_version", [], |_| Ok(()))?)).await
+    }
+
+    async fn create_account(&self, new: NewAccount) -> Result<(), StoreError> {
+        self.call(move |connection| accounts::create(connection, &new)).await
+    }
+
+    async fn credentials(&self, email_normal: &str) -> Result<Option<Credentials>, StoreError> {
+        let email_normal = email_normal.to_owned();
+        self.call(move |connection| accounts::credentials(connection, &email_normal)).await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.call(move |connection| accounts::by_id(connection, id)).await
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>, StoreError> {
+        self.call(move |connection| accounts::page(connection, after, limit)).await
+    }
+
+    async fn replace_password_hash(
+        &self,
+        id: AccountId,
+        old: &StoredHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let (old, new) = (old.clone(), new.clone());
+        self.call(move |connection| accounts::replace_password_hash(connection, id, &old, &new)).await
+    }
+
+    async fn disable_account(
+        &self,
+        id: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError> {
+        self.call(move |connection| sessions::disable_account(connection, id, now)).await
+    }
+
+    async fn enable_account(&self, id: AccountId) -> Result<bool, StoreError> {
+        self.call(move |connection| accounts::enable(connection, id)).await
+    }
+
+    async fn create_session(&self, session: &Session) -> Result<bool, StoreError> {
+        let session = session.clone();
+        self.call(move |connection| sessions::create(connection, &session)).await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        self.call(move |connection| sessions::by_id(connection, id)).await
+    }
+
+    async fn end_session(
+        &self,
+        id: SessionId,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<EndedSessions, StoreError> {
+        self.call(move |connection| sessions::end(connection, id, reason, now)).await
+    }
+
+    async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
+        self.call(move |connection| revocations::after(connection, after, limit)).await
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.call(move |connection| revocations::prune(connection, before, limit)).await
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
+        self.call(|connection| keys::all(connection)).await
+    }
+
+    async fn ensure_signing_key(&self, key: SealedKey) -> Result<Vec<SealedKey>, StoreError> {
+        self.call(move |connection| keys::ensure(connection, &key)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_unavailable_and_reading_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("gateward.db")).unwrap();
+        store.migrate().await.unwrap();
+        // SQLite's own bound on the file's size fails as a full disk does.
+        let fill = |connection: &mut Connection| {
+            connection.execute_batch("PRAGMA max_page_count = 1")?;
+            connection.execute_batch("CREATE TABLE filler AS SELECT zeroblob(100000) AS zeros")?;
+            Ok(())
+        };
+        let result = store.call(fill).await;
+        assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
+        assert!(store.signing_keys().await.unwrap().is_empty());
+    }
+}
