@@ -21,6 +21,8 @@ pub enum AccountsMessage {
     Profile(Job<(AccountId, SessionId), Account>),
     /// Accounts in order of age, after one, at most so many.
     List(Job<(Option<AccountId>, u32), Vec<Account>>),
+    /// The account with this id.
+    ById(Job<AccountId, Option<Account>>),
     /// The account with this address in normal form.
     Find(Job<String, Option<Account>>),
     /// Disable an account and end its sessions; the number of ended sessions, or none without account.
@@ -63,6 +65,7 @@ impl Actor for Accounts {
             AccountsMessage::List(job) => {
                 job.start(async move |(after, limit)| Ok(shop.durable.accounts(after, limit).await?));
             }
+            AccountsMessage::ById(job) => job.start(async move |id| Ok(shop.durable.account(id).await?)),
             AccountsMessage::Find(job) => job.start(async move |email: String| {
                 Ok(shop.durable.credentials(&email).await?.map(|found| found.account))
             }),

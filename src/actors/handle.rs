@@ -95,6 +95,15 @@ impl AuthHandle {
         reach(&self.slots.accounts, AccountsMessage::List(job), pending).await
     }
 
+    /// The account with this id.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub async fn account(&self, id: AccountId) -> Result<Option<Account>, AuthError> {
+        let (job, pending) = self.store_job(id)?;
+        reach(&self.slots.accounts, AccountsMessage::ById(job), pending).await
+    }
+
     /// The account with this address in normal form.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::AuthError;
 use crate::domain::password::{Password, PasswordPolicy};
-use crate::domain::password_hash::{Verdict, PasswordHash, StoredHash};
+use crate::domain::password_hash::{PasswordHash, StoredHash, Verdict};
 use crate::telemetry::HashResult;
 use crate::telemetry::metrics::Metrics;
 
@@ -196,9 +196,7 @@ fn check(
     let stored = stored.unwrap_or_else(|| StoredHash::dummy(plan.cost));
     match stored.verify(password, plan.cost) {
         Ok(Verdict::Match) if known => Ok(Checked::Right),
-        Ok(Verdict::MatchNeedsRehash) if known => {
-            Ok(Checked::RightWithRehash(hash(plan, password, salt)?))
-        }
+        Ok(Verdict::MatchNeedsRehash) if known => Ok(Checked::RightWithRehash(hash(plan, password, salt)?)),
         Ok(Verdict::Match | Verdict::MatchNeedsRehash | Verdict::Mismatch) => Ok(Checked::Wrong),
         Err(error) => {
             // Costs what a real check costs, so that a damaged hash does not stand out.

@@ -7,10 +7,10 @@ use ractor::Actor;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::AuthHandle;
 use super::hasher::HashPlan;
 use super::keys::{self, KeysError};
 use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
-use super::AuthHandle;
 use crate::config::{MigrateMode, Settings, StoreKind};
 use crate::domain::clock::Timestamp;
 use crate::domain::password::PasswordPolicy;
@@ -100,8 +100,7 @@ impl AuthSystem {
         let parties =
             Parties { issuer: settings.token.issuer.clone(), audience: settings.token.audience.clone() };
         let check = TokenCheck::new(parties.clone(), live_keys.clone(), live_revocations.clone(), clock);
-        let slots =
-            Slots { accounts: Slot::empty(), sessions: Slot::empty(), revocations: Slot::empty() };
+        let slots = Slots { accounts: Slot::empty(), sessions: Slot::empty(), revocations: Slot::empty() };
         let (fatal_sender, fatal) = watch::channel(false);
         let workshop = Workshop {
             durable: Arc::clone(&durable),
@@ -226,9 +225,8 @@ async fn open_stores(
     match &settings.store.kind {
         StoreKind::Embedded => {
             let dir = &settings.server.data_dir;
-            keys::make_private_dir(dir).map_err(|error| {
-                StartError::Failed(format!("data directory {}: {error}", dir.display()))
-            })?;
+            keys::make_private_dir(dir)
+                .map_err(|error| StartError::Failed(format!("data directory {}: {error}", dir.display())))?;
             let durable = SqliteStore::open(&dir.join(DATABASE_FILE))?;
             Ok((Arc::new(durable), Arc::new(MemoryStore::new(SHARED_CAPACITY))))
         }

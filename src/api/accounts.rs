@@ -80,7 +80,11 @@ impl From<&Account> for AccountBody {
         (status = 503, description = "`busy`, `unavailable`; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub async fn register(State(state): State<ApiState>, facts: RequestFacts, request: Request<Body>) -> Response {
+pub async fn register(
+    State(state): State<ApiState>,
+    facts: RequestFacts,
+    request: Request<Body>,
+) -> Response {
     match try_register(&state, request).await {
         Ok(account) => {
             state.metrics.registration(RegistrationResult::Created);
@@ -113,11 +117,9 @@ async fn try_register(
 }
 
 fn checked(ask: RegisterBody) -> Result<Registration, Problem> {
-    let refuse =
-        |code, detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
+    let refuse = |code, detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
     Ok(Registration {
-        email: EmailAddress::parse(&ask.email)
-            .map_err(|error| refuse("invalid_email", error.to_string()))?,
+        email: EmailAddress::parse(&ask.email).map_err(|error| refuse("invalid_email", error.to_string()))?,
         password: Password::parse(ask.password.expose_secret().to_owned())
             .map_err(|error| refuse("invalid_password", error.to_string()))?,
         name: ask

@@ -128,8 +128,7 @@ async fn attempt(
         state.metrics.login(LoginResult::InvalidCredentials);
         return Err(AuthError::InvalidCredentials.into());
     };
-    let ask =
-        Login { email: EmailAddress::parse(email).ok(), password, client: facts.client_facts(headers) };
+    let ask = Login { email: EmailAddress::parse(email).ok(), password, client: facts.client_facts(headers) };
     let outcome = state.auth.login(ask).await;
     state.metrics.login(match &outcome {
         Ok(_) => LoginResult::Ok,
@@ -194,7 +193,8 @@ mod tests {
 
     #[test]
     fn the_form_of_a_fastapi_client_is_understood() {
-        let form = parse_form(b"grant_type=password&username=a%40b.org&password=p+w&scope=&client_id=x").unwrap();
+        let form =
+            parse_form(b"grant_type=password&username=a%40b.org&password=p+w&scope=&client_id=x").unwrap();
         assert_eq!(form.username, "a@b.org");
         assert_eq!(form.password.expose_secret(), "p w");
     }

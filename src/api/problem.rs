@@ -150,9 +150,7 @@ impl Problem {
     pub fn response(&self, request_id: RequestId) -> Response {
         let mut response = (self.status, self.body(request_id)).into_response();
         response.headers_mut().extend(self.headers());
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         // The log line names it.
         response.extensions_mut().insert(Reason(self.code));
         response

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::table::Table;
 use super::{CliError, Exit, GlobalArgs, sources};
-use crate::config::{self, Loaded, Shown};
+use crate::config::{self, Flag, Loaded, Shown};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -43,7 +43,7 @@ pub enum ConfigCommand {
 /// # Errors
 /// [`Exit::Config`] with all problems, or standard output cannot be written.
 pub fn run(command: &ConfigCommand, global: &GlobalArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let loaded = load(global)?;
+    let loaded = load(global, Vec::new())?;
     match command {
         ConfigCommand::Check => writeln!(out, "configuration ok")?,
         ConfigCommand::Show => show(&loaded.values).write(out)?,
@@ -51,9 +51,9 @@ pub fn run(command: &ConfigCommand, global: &GlobalArgs, out: &mut dyn Write) ->
     Ok(())
 }
 
-/// Loads from the sources of a command without flags of its own; warnings go to standard error.
-pub(super) fn load(global: &GlobalArgs) -> Result<Loaded, CliError> {
-    let sources = sources(global, Vec::new())?;
+/// Loads from the sources of a command with `flags` of its own; warnings go to standard error.
+pub(super) fn load(global: &GlobalArgs, flags: Vec<Flag>) -> Result<Loaded, CliError> {
+    let sources = sources(global, flags)?;
     let loaded = config::load(&sources).map_err(|problems| CliError::new(Exit::Config, problems))?;
     for warning in &loaded.warnings {
         eprintln!("gateward: warning: {warning}");

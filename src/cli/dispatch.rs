@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Cli, CliError, Command, completions, config, health};
+use super::{Cli, CliError, Command, completions, config, health, migrate, serve, token, user};
 
 /// Runs the command; what it prints goes to standard output.
 ///
@@ -18,9 +18,10 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Config(command) => config::run(&command, global, &mut out),
         Command::Health(args) => health::run(&args, global, &mut out),
         Command::Completions(args) => completions::run(&args, &mut out),
-        Command::Serve(_) | Command::Migrate(_) | Command::User(_) | Command::Token(_) => {
-            Err(CliError::usage("this build has no store, so the command is not there"))
-        }
+        Command::Serve(args) => serve::run(&args, global),
+        Command::Migrate(command) => migrate::run(&command, global, &mut out),
+        Command::User(command) => user::run(&command, global, &mut out),
+        Command::Token(command) => token::run(&command, global, &mut out),
     };
     match result.and_then(|()| Ok(out.flush()?)) {
         Err(error) if error.is_broken_pipe() => Ok(()),

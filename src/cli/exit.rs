@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::app::AppError;
+
 /// Why the program ends, in the numbers of sysexits(3) where they fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -48,6 +50,16 @@ impl CliError {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         self.exit
+    }
+}
+
+impl CliError {
+    /// What the application says, with the code of its kind.
+    pub(super) fn from_app(error: AppError) -> Self {
+        match error {
+            AppError::Unavailable(_) => Self::new(Exit::Unavailable, error),
+            AppError::Bind { .. } | AppError::Failed(_) => Self::new(Exit::Failure, error),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub struct HealthArgs {
 pub fn run(args: &HealthArgs, global: &GlobalArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let target = match &args.url {
         Some(target) => target.clone(),
-        None => Target::at(reachable(load(global)?.settings.server.admin_listen), "/readyz"),
+        None => Target::at(reachable(load(global, Vec::new())?.settings.server.admin_listen), "/readyz"),
     };
     let answer =
         get(&target, DEADLINE).map_err(|error| CliError::unavailable(format_args!("{target}: {error}")))?;

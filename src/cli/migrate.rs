@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 
+use super::config::load;
 use super::table::Table;
+use super::{CliError, GlobalArgs};
+use crate::app;
 use crate::store::MigrationStatus;
 
 pub(super) const EXAMPLES: &str = "\
@@ -44,6 +47,21 @@ pub struct StatusArgs {
     /// Print a JSON object: {"applied": [..], "pending": [..]}
     #[arg(long)]
     pub json: bool,
+}
+
+/// Works on the schema of the configured store.
+///
+/// # Errors
+/// The configuration is wrong, or the store does not answer.
+pub fn run(command: &MigrateCommand, global: &GlobalArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let settings = load(global, Vec::new())?.settings;
+    let apply = matches!(command, MigrateCommand::Up);
+    let status = app::migrate(&settings, apply).map_err(CliError::from_app)?;
+    match command {
+        MigrateCommand::Up => print_up_to_date(&status, out)?,
+        MigrateCommand::Status(args) => print_status(&status, args, out)?,
+    }
+    Ok(())
 }
 
 /// Prints what `migrate up` did.

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
+use super::config::load;
 use super::sources::flag;
+use super::{CliError, GlobalArgs};
+use crate::app;
 use crate::config::Flag;
 
 const EXAMPLES: &str = "\
@@ -44,6 +47,15 @@ impl ServeArgs {
     }
 }
 
+/// Serves until a signal. Without a configuration file the calls to try are printed.
+///
+/// # Errors
+/// The configuration is wrong, a dependency does not answer, or a listener cannot be opened.
+pub fn run(args: &ServeArgs, global: &GlobalArgs) -> Result<(), CliError> {
+    let loaded = load(global, args.flags())?;
+    app::serve(&loaded.settings, global.config.is_none()).map_err(CliError::from_app)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,7 +64,8 @@ mod tests {
     fn only_given_flags_become_sources() {
         assert!(ServeArgs::default().flags().is_empty());
         let args = ServeArgs { upstream: Some("http://127.0.0.1:3000".to_owned()), ..ServeArgs::default() };
-        let flags: Vec<_> = args.flags().into_iter().map(|flag| (flag.key, flag.value, flag.flag)).collect();
-        assert_eq!(flags, [("upstream", "http://127.0.0.1:3000".to_owned(), "--upstream")]);
+        let flags: Vec<_> = args.flags().into_iter().map(|flag| (flag.key, flag.value, flag.name)).collect();
+        let wanted = ("upstream".to_owned(), "http://127.0.0.1:3000".to_owned(), "--upstream".to_owned());
+        assert_eq!(flags, [wanted]);
     }
 }

@@ -27,8 +27,8 @@ pub fn sources(global: &GlobalArgs, flags: Vec<Flag>) -> Result<Sources, CliErro
 }
 
 /// A flag that was given.
-pub(super) fn flag(key: &'static str, flag: &'static str, value: Option<&String>) -> Option<Flag> {
-    value.map(|value| Flag { key, value: value.clone(), flag })
+pub(super) fn flag(key: &str, name: &str, value: Option<&String>) -> Option<Flag> {
+    value.map(|value| Flag { key: key.to_owned(), value: value.clone(), name: name.to_owned() })
 }
 
 /// All of the environment that is UTF-8. Of our own variables every one has to be: silence would start the

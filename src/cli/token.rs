@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::config::load;
 use super::user::role;
+use super::{CliError, GlobalArgs};
+use crate::app::{MintOrder, Operator};
 use crate::domain::id::AccountId;
 
 pub(super) const EXAMPLES: &str = "\
@@ -52,6 +55,26 @@ pub struct MintArgs {
     /// How many, each with a session of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub count: u32,
+}
+
+/// Mints tokens and prints them.
+///
+/// # Errors
+/// The configuration is wrong, there is no such account, or the store does not answer.
+pub fn run(command: &TokenCommand, global: &GlobalArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let TokenCommand::Mint(args) = command;
+    let settings = load(global, Vec::new())?.settings;
+    let order = MintOrder {
+        subject: args.subject,
+        email: args.email.clone(),
+        roles: args.roles.clone(),
+        scopes: args.scopes.clone(),
+        lifetime: args.lifetime,
+        count: args.count,
+    };
+    let tokens =
+        Operator::open(&settings).and_then(|operator| operator.mint(&order)).map_err(CliError::from_app)?;
+    Ok(print_tokens(&tokens, out)?)
 }
 
 /// `scope-token` of RFC 6749, section 3.3.

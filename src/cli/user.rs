@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 
+use super::config::load;
 use super::table::{Table, printable};
+use super::{CliError, GlobalArgs, read_new_password};
+use crate::app::Operator;
 use crate::domain::account::Account;
 use crate::domain::id::AccountId;
 
@@ -76,6 +79,47 @@ pub struct ListArgs {
     /// Print a JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// Works on the accounts of the configured store.
+///
+/// # Errors
+/// The configuration or an argument is wrong, there is no such account, or the store does not answer.
+pub fn run(command: &UserCommand, global: &GlobalArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let settings = load(global, Vec::new())?.settings;
+    let open = || Operator::open(&settings).map_err(CliError::from_app);
+    match command {
+        UserCommand::Create(args) => {
+            let password = read_new_password()?;
+            let account = open()?
+                .create(&args.email, &password, args.name.as_deref(), args.roles.clone())
+                .map_err(CliError::from_app)?;
+            print_created(&account, out)?;
+        }
+        UserCommand::List(args) => {
+            print_accounts(&open()?.list().map_err(CliError::from_app)?, args, out)?;
+        }
+        UserCommand::Disable(args) => {
+            let operator = open()?;
+            let account = resolve(&operator, &args.who)?;
+            let ended = operator.disable(account).map_err(CliError::from_app)?;
+            writeln!(out, "disabled {account}; sessions ended: {ended}")?;
+        }
+        UserCommand::Enable(args) => {
+            let operator = open()?;
+            let account = resolve(&operator, &args.who)?;
+            operator.enable(account).map_err(CliError::from_app)?;
+            writeln!(out, "enabled {account}")?;
+        }
+    }
+    Ok(())
+}
+
+fn resolve(operator: &Operator, who: &Who) -> Result<AccountId, CliError> {
+    match who {
+        Who::Id(id) => Ok(*id),
+        Who::Email(email) => operator.by_email(email).map_err(CliError::from_app),
+    }
 }
 
 /// Which account.

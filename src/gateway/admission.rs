@@ -97,10 +97,13 @@ impl Admission {
         };
         let caller = match route.access {
             Access::Public => None,
-            Access::Authenticated => Some(
-                self.authenticate(request)
-                    .map_err(|(reason, problem)| Refused { problem, reason, route: Some(position) })?,
-            ),
+            Access::Authenticated => {
+                Some(self.authenticate(request).map_err(|(reason, problem)| Refused {
+                    problem,
+                    reason,
+                    route: Some(position),
+                })?)
+            }
         };
         let route = AdmittedRoute {
             position,

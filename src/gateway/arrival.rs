@@ -46,8 +46,7 @@ impl Arrival {
             client_ip: self.client.address_value.clone(),
             proto: self.client.proto.clone(),
             // Checked by the request's parser: visible ASCII.
-            host: HeaderValue::from_str(self.request.host())
-                .unwrap_or_else(|_| HeaderValue::from_static("")),
+            host: HeaderValue::from_str(self.request.host()).unwrap_or_else(|_| HeaderValue::from_static("")),
         }
     }
 }

@@ -9,8 +9,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode, Uri};
-use pingora::proxy::Session;
 use pingora::Result;
+use pingora::proxy::Session;
 use tower::ServiceExt as _;
 
 use super::arrival::Arrival;
@@ -66,11 +66,8 @@ impl Bridge {
             }
             Err(error) => {
                 tracing::error!(%error, "an answer of the api could not be read");
-                let problem = Problem::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal",
-                    "the gateway failed at this",
-                );
+                let problem =
+                    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the gateway failed at this");
                 refuse(session, arrival, &problem).await
             }
         }
@@ -133,4 +130,3 @@ fn request(session: &Session, arrival: &Arrival, body: Bytes) -> Option<Request<
     });
     Some(request)
 }
-

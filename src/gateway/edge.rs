@@ -137,14 +137,14 @@ impl Edge {
         let mut idle = self.limits.head_timeout;
         loop {
             let limits = &self.limits;
-            let head =
-                match read_head(&mut stream, &limits.head, idle, limits.head_timeout, &mut stop).await {
-                    Ok(head) => head,
-                    Err(no_head) => {
-                        self.no_head(&mut stream, &client, no_head).await;
-                        return Ok(());
-                    }
-                };
+            let head = match read_head(&mut stream, &limits.head, idle, limits.head_timeout, &mut stop).await
+            {
+                Ok(head) => head,
+                Err(no_head) => {
+                    self.no_head(&mut stream, &client, no_head).await;
+                    return Ok(());
+                }
+            };
             let session = self.session(stream, settings.take(), head, &client, &stop);
             match self.proxy.process_new_http(session, &stop).await {
                 Some(reused) => (stream, settings) = reused.consume(),

@@ -242,7 +242,12 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
         let (problem, reason) = verdict(error);
         context.failure = Some(reason);
         let mut error_code = 0;
@@ -316,10 +321,16 @@ fn verdict(error: &Error) -> (Option<Problem>, &'static str) {
         (
             ErrorSource::Upstream,
             ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout,
-        ) => gateway(http::StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "the service did not answer in time"),
-        (ErrorSource::Upstream, _) => {
-            gateway(http::StatusCode::BAD_GATEWAY, "upstream_failed", "the service cannot be reached or failed")
-        }
+        ) => gateway(
+            http::StatusCode::GATEWAY_TIMEOUT,
+            "upstream_timeout",
+            "the service did not answer in time",
+        ),
+        (ErrorSource::Upstream, _) => gateway(
+            http::StatusCode::BAD_GATEWAY,
+            "upstream_failed",
+            "the service cannot be reached or failed",
+        ),
         (ErrorSource::Internal | ErrorSource::Unset, kind) => {
             tracing::error!(?kind, "request failed inside the gateway");
             (Some(Problem::unavailable()), "internal")

@@ -44,12 +44,13 @@ pub async fn answer(
     id: RequestId,
 ) -> Result<()> {
     let mut head = ResponseHeader::build(status, Some(headers.len() + 3))?;
-    for (name, value) in headers {
+    for (name, value) in headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
         head.append_header(name, value)?;
     }
     head.insert_header("x-request-id", id.to_string())?;
     let bodiless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
     if !bodiless {
+        // RFC 9110 8.6: not on a 204.
         head.insert_header(CONTENT_LENGTH, body.len())?;
     }
     let no_body = bodiless || session.req_header().method == Method::HEAD;

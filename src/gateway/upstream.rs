@@ -39,11 +39,8 @@ impl Upstreams {
     pub async fn resolve(settings: &[UpstreamSettings]) -> Self {
         let mut upstreams = Vec::with_capacity(settings.len());
         for settings in settings {
-            let upstream = Upstream {
-                settings: settings.clone(),
-                peers: ArcSwap::default(),
-                turn: AtomicUsize::new(0),
-            };
+            let upstream =
+                Upstream { settings: settings.clone(), peers: ArcSwap::default(), turn: AtomicUsize::new(0) };
             upstream.refresh().await;
             upstreams.push(upstream);
         }

@@ -1,0 +1,11 @@
+//! The composition root: builds the parts from the configuration, in order, and stops them in order.
+
+mod error;
+mod operator;
+mod ready_line;
+mod runtime;
+mod serve;
+
+pub use error::AppError;
+pub use operator::{MintOrder, Operator, migrate};
+pub use serve::serve;

@@ -1,0 +1,247 @@
+//! `gateward serve`: start order, the wait for a reason to stop, stop order.
+//!
+//! Start: logs, stores and actors (they are ready or the start fails), the services' addresses, then the
+//! listeners. Stop: the listeners first, then requests in flight have their grace, then the actors, so that an
+//! acknowledged request is never cut off from its store.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::AppError;
+use super::ready_line::try_it;
+use super::runtime::{install_crypto, proxy_runtime};
+use crate::actors::AuthSystem;
+use crate::api::admin::{AdminState, admin_router};
+use crate::api::demo::demo_router;
+use crate::api::{ApiState, public_router};
+use crate::config::{
+    LogFormat, Registration, RouteAccess, RouteSettings, ServerSettings, Settings, UpstreamSettings,
+};
+use crate::domain::route::{Access, Route, RouteTable};
+use crate::gateway::request::HeadLimits;
+use crate::gateway::{Admission, Edge, EdgeLimits, Gateway, Upstreams};
+use crate::live::Clock;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::{self, LogFormatChoice};
+
+/// Name of the built-in demo service.
+const DEMO: &str = "demo";
+
+/// Serves until a signal, or until the actors give up. `greet`: print the calls to try.
+///
+/// # Errors
+/// The start failed, or the actors could not be kept running.
+pub fn serve(settings: &Settings, greet: bool) -> Result<(), AppError> {
+    install_crypto();
+    let format = match settings.log.format {
+        LogFormat::Text => LogFormatChoice::Text,
+        LogFormat::Json => LogFormatChoice::Json,
+    };
+    let logs = telemetry::init(format, &settings.log.level).map_err(failed)?;
+    let clock = Clock::System;
+    let metrics = Arc::new(Metrics::new(clock.now().unix_seconds()).map_err(failed)?);
+    metrics.watch_dropped_lines(logs.dropped_lines());
+    let system = AuthSystem::start(settings, Arc::clone(&metrics), clock)?;
+    let runtime = proxy_runtime(settings.server.threads)?;
+    let outcome = runtime.block_on(run(settings, &system, metrics, greet));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    system.stop(settings.server.shutdown_grace);
+    outcome
+}
+
+fn failed(error: impl std::fmt::Display) -> AppError {
+    AppError::Failed(error.to_string())
+}
+
+async fn run(
+    settings: &Settings,
+    system: &AuthSystem,
+    metrics: Arc<Metrics>,
+    greet: bool,
+) -> Result<(), AppError> {
+    let (stop, stopping) = watch::channel(false);
+    let listener = bind(settings.server.listen, "server.listen").await?;
+    let admin = bind(settings.server.admin_listen, "server.admin_listen").await?;
+    let (listen_at, admin_at) = (local(&listener)?, local(&admin)?);
+    let (upstreams, routes) = services(settings, &stopping).await?;
+    let behind = upstreams.iter().map(|upstream| upstream.servers.join(", ")).collect::<Vec<_>>().join(", ");
+    let edge = edge(settings, system, &upstreams, &routes, &metrics, &stopping).await?;
+    let admin_state = AdminState {
+        auth: system.handle(),
+        check: system.check(),
+        revocations: system.revocations(),
+        metrics,
+    };
+    let admin_task = serve_router(admin, admin_router(admin_state), stopping.clone());
+    tracing::info!(listen = %listen_at, admin = %admin_at, version = env!("CARGO_PKG_VERSION"), "ready");
+    if greet {
+        let behind = if settings.upstreams.is_empty() { "the built-in demo service" } else { &behind };
+        print!("{}", try_it(listen_at, admin_at, behind));
+    }
+    #[expect(clippy::disallowed_methods, reason = "one task, awaited below")]
+    let serving = tokio::spawn(edge.serve(listener, stopping, settings.server.shutdown_grace));
+    let outcome = reason_to_stop(system.fatal()).await;
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    tokio::select! {
+        finished = serving => {
+            if !finished.unwrap_or(false) {
+                tracing::warn!("some connections were cut");
+            }
+        }
+        () = second_signal() => tracing::warn!("stopped at once"),
+    }
+    admin_task.abort();
+    outcome
+}
+
+async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|source| AppError::Bind { address, key, source })
+}
+
+fn local(listener: &TcpListener) -> Result<SocketAddr, AppError> {
+    listener.local_addr().map_err(failed)
+}
+
+/// The configured services, or the built-in demo service on a loopback port of its own.
+async fn services(
+    settings: &Settings,
+    stopping: &watch::Receiver<bool>,
+) -> Result<(Vec<UpstreamSettings>, Vec<RouteSettings>), AppError> {
+    if !settings.upstreams.is_empty() {
+        return Ok((settings.upstreams.clone(), settings.routes.clone()));
+    }
+    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+    let address = local(&listener)?;
+    drop(serve_router(listener, demo_router(), stopping.clone()));
+    tracing::info!(%address, "no upstream is configured: the built-in demo service answers");
+    let upstream = UpstreamSettings {
+        name: DEMO.to_owned(),
+        servers: vec![address.to_string()],
+        connect_timeout: std::time::Duration::from_secs(2),
+        read_timeout: std::time::Duration::from_secs(60),
+    };
+    let route = RouteSettings {
+        path: "/".to_owned(),
+        upstream: DEMO.to_owned(),
+        access: RouteAccess::Authenticated,
+        forward_authorization: false,
+    };
+    Ok((vec![upstream], vec![route]))
+}
+
+fn serve_router(
+    listener: TcpListener,
+    router: axum::Router,
+    mut stopping: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    #[expect(clippy::disallowed_methods, reason = "a server of its own, which ends with the stop signal")]
+    tokio::spawn(async move {
+        let stop = async move {
+            // A sender that is gone means that the process is ending, too.
+            let _stop = stopping.wait_for(|stopping| *stopping).await;
+        };
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+            tracing::error!(%error, "a listener ended");
+        }
+    })
+}
+
+async fn edge(
+    settings: &Settings,
+    system: &AuthSystem,
+    upstreams: &[UpstreamSettings],
+    routes: &[RouteSettings],
+    metrics: &Arc<Metrics>,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Arc<Edge>, AppError> {
+    let table = RouteTable::new(route_rules(upstreams, routes)?).map_err(failed)?;
+    let admission = Admission::new(Arc::new(table), system.check(), Arc::clone(metrics));
+    let resolved = Upstreams::resolve(upstreams).await;
+    #[expect(clippy::disallowed_methods, reason = "one task, which ends with the stop signal")]
+    tokio::spawn(resolved.clone().follow(stopping.clone()));
+    let api = ApiState {
+        auth: system.handle(),
+        check: system.check(),
+        metrics: Arc::clone(metrics),
+        registration_open: settings.accounts.registration == Registration::Open,
+    };
+    let server = &settings.server;
+    let gateway = Gateway::new(
+        admission,
+        resolved,
+        public_router(api),
+        server.auth_body_limit,
+        Arc::clone(metrics),
+        system.check().clock(),
+    );
+    Ok(Arc::new(Edge::new(gateway, limits(server))))
+}
+
+fn limits(server: &ServerSettings) -> EdgeLimits {
+    EdgeLimits {
+        max_connections: server.max_connections,
+        head: HeadLimits {
+            max_header_bytes: server.max_header_bytes,
+            max_headers: server.max_headers,
+            max_target_bytes: server.max_target_bytes,
+        },
+        head_timeout: server.head_timeout,
+        keepalive_timeout: server.keepalive_timeout,
+        body_timeout: server.body_timeout,
+        write_timeout: server.write_timeout,
+    }
+}
+
+fn route_rules(upstreams: &[UpstreamSettings], routes: &[RouteSettings]) -> Result<Vec<Route>, AppError> {
+    routes
+        .iter()
+        .map(|route| {
+            let upstream = upstreams
+                .iter()
+                .position(|upstream| upstream.name == route.upstream)
+                .ok_or_else(|| AppError::Failed(format!("no upstream `{}`", route.upstream)))?;
+            Ok(Route {
+                path: route.path.clone(),
+                upstream,
+                access: match route.access {
+                    RouteAccess::Public => Access::Public,
+                    RouteAccess::Authenticated => Access::Authenticated,
+                },
+                forward_authorization: route.forward_authorization,
+            })
+        })
+        .collect()
+}
+
+/// Waits for SIGTERM, SIGINT, or the actors' end.
+async fn reason_to_stop(mut fatal: watch::Receiver<bool>) -> Result<(), AppError> {
+    tokio::select! {
+        () = any_signal() => Ok(()),
+        _ = fatal.wait_for(|fatal| *fatal) => {
+            Err(AppError::Failed("the actors could not be kept running".to_owned()))
+        }
+    }
+}
+
+async fn second_signal() {
+    any_signal().await;
+}
+
+async fn any_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers the default action ends the process.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
