@@ -29,7 +29,6 @@ pub struct Pending<Answer> {
 
 impl<Ask: Send + 'static, Answer: Send + 'static> Job<Ask, Answer> {
     /// A job that must be done within `limit`.
-    #[expect(clippy::disallowed_methods, reason = "a deadline is measured on the runtime's clock")]
     pub fn new(ask: Ask, permit: OwnedSemaphorePermit, limit: Duration) -> (Self, Pending<Answer>) {
         let (reply, receiver) = oneshot::channel();
         let deadline = Instant::now() + limit;

@@ -293,7 +293,6 @@ impl SupervisorState {
         Ok(())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the window is measured on the runtime's clock")]
     fn may_restart(&mut self) -> bool {
         let now = Instant::now();
         while self.restarts.front().is_some_and(|first| now.duration_since(*first) > WINDOW) {

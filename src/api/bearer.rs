@@ -76,7 +76,7 @@ impl FromRequestParts<ApiState> for Caller {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Response> {
-        let facts = facts(parts)?;
+        let facts = RequestFacts::from_request_parts(parts, state).await?;
         authenticate(state, &facts.presented)
             .map(Self)
             .map_err(|denied| denied.problem.response(facts.request_id))
@@ -86,17 +86,13 @@ impl FromRequestParts<ApiState> for Caller {
 impl<S: Sync> FromRequestParts<S> for RequestFacts {
     type Rejection = Response;
 
+    /// The facts that the bridge put there.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        facts(parts)
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            let nobody = crate::domain::id::RequestId::from_uuid(uuid::Uuid::nil());
+            tracing::error!("a request without facts reached the api");
+            Problem::new(http::StatusCode::INTERNAL_SERVER_ERROR, "internal", "the gateway failed at this")
+                .response(nobody)
+        })
     }
-}
-
-/// The facts that the bridge put there.
-fn facts(parts: &Parts) -> Result<RequestFacts, Response> {
-    parts.extensions.get::<RequestFacts>().cloned().ok_or_else(|| {
-        let nobody = crate::domain::id::RequestId::from_uuid(uuid::Uuid::nil());
-        tracing::error!("a request without facts reached the api");
-        Problem::new(http::StatusCode::INTERNAL_SERVER_ERROR, "internal", "the gateway failed at this")
-            .response(nobody)
-    })
 }

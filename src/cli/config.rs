@@ -78,7 +78,7 @@ mod tests {
         let value = Shown {
             key: "server.listen".to_owned(),
             value: "127.0.0.1:8080".to_owned(),
-            origin: "default".to_owned(),
+            origin: crate::config::Origin::Default,
         };
         let text = show(&[value]).to_string();
         assert_eq!(text, "KEY            VALUE           ORIGIN\nserver.listen  127.0.0.1:8080  default\n");
