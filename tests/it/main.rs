@@ -1,1 +1,15 @@
-fn main() {}
+//! Flows through the public door: one binary, so that it links once and its tests share the servers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that cannot go on has failed, and a panic says where"
+)]
+
+mod architecture;
+mod readme;
+mod store_contract;
+mod support;
+mod support_checks;

@@ -1,0 +1,20 @@
+//! What the flows stand on: the servers, the program under test, a recording upstream, raw clients.
+#![allow(dead_code, reason = "a tool stays whole while no flow uses one of its handles")]
+
+pub mod app;
+pub mod app_config;
+pub mod app_http;
+pub mod both_kinds;
+pub mod guard;
+pub mod output;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod programs;
+pub mod raw;
+pub mod recorder;
+pub mod recorder_reply;
+pub mod redis;
+pub mod rust_source;
+pub mod services;
+pub mod wait;
