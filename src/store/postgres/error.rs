@@ -15,6 +15,9 @@ const STORE: &str = "postgres";
 /// The constraint that makes addresses unique (`V1__accounts`).
 const EMAIL_CONSTRAINT: &str = "accounts_email_normal_key";
 
+/// How tokio-postgres begins to speak of a failed TLS handshake.
+const TLS_FAILED: &str = "error performing TLS handshake";
+
 /// Why an attempt at a call failed: by stage, because a retry is safe only before the commit.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -115,6 +118,9 @@ pub(super) fn describe(error: &Error) -> String {
     while let Some(inner) = cause {
         text = format!("{text}: {inner}");
         cause = inner.source();
+    }
+    if text.starts_with(TLS_FAILED) {
+        text.push_str(" (postgres.tls_ca_file names trusted roots; sslmode=disable in the URL means plain)");
     }
     text
 }

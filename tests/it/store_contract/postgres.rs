@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
 use super::fixtures::{
-    NOW, at_once, is_corrupt, is_unavailable, postgres_settings, postgres_store, session_of, stored_account,
-    stored_sessions,
+    NOW, PATIENCE, at_once, is_corrupt, is_unavailable, postgres_settings, postgres_store, session_of,
+    stored_account, stored_sessions,
 };
 use crate::support::services::services;
 
@@ -78,7 +78,9 @@ async fn calls_dropped_half_way_leave_no_gap_and_no_stuck_connection() {
     at_once(sessions.len(), |number| {
         let store = Arc::clone(&store);
         let id = sessions[number].id;
-        let patience = Duration::from_micros(u64::try_from(number).unwrap() * 300);
+        // Most are dropped somewhere on their way; the last ones may come to their end.
+        let patience =
+            if number < 100 { Duration::from_micros(u64::try_from(number).unwrap() * 400) } else { PATIENCE };
         async move {
             let _dropped =
                 tokio::time::timeout(patience, store.end_session(id, EndReason::Logout, NOW)).await;
@@ -87,7 +89,7 @@ async fn calls_dropped_half_way_leave_no_gap_and_no_stuck_connection() {
     .await;
     // Whatever was still running on the server has ended when this has.
     let rest = store.disable_account(account.id, NOW).await.unwrap().unwrap().revocations;
-    assert!(rest.len() < sessions.len(), "some calls must have come through");
+    assert!(rest.len() <= 100, "those that were not dropped came through");
     let numbers: Vec<i64> =
         store.revocations_after(0, 1000).await.unwrap().iter().map(|revocation| revocation.number).collect();
     assert_eq!(numbers, (1..=120).collect::<Vec<_>>());
