@@ -302,3 +302,77 @@ impl SupervisorState {
         self.restarts.len() <= BUDGET
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::{AuthSystem, Registration};
+    use crate::config::{Flag, Settings, Sources, load};
+    use crate::domain::email::EmailAddress;
+    use crate::domain::password::Password;
+
+    fn settings(data_dir: &std::path::Path) -> Settings {
+        let flag = |key: &str, value: String| Flag { key: key.to_owned(), value, name: "--test".to_owned() };
+        let flags = vec![
+            flag("server.data_dir", data_dir.display().to_string()),
+            flag("password.bcrypt_cost", "10".to_owned()),
+        ];
+        load(&Sources { flags, ..Sources::default() }).unwrap().settings
+    }
+
+    fn somebody(number: usize) -> Registration {
+        Registration {
+            email: EmailAddress::parse(&format!("person{number}@example.org")).unwrap(),
+            password: Password::parse("seven purple otters juggle".to_owned()).unwrap(),
+            name: None,
+            roles: Vec::new(),
+        }
+    }
+
+    fn start() -> (AuthSystem, Arc<Metrics>, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(Metrics::new(0).unwrap());
+        let system = AuthSystem::start(&settings(dir.path()), Arc::clone(&metrics), Clock::System).unwrap();
+        (system, metrics, dir)
+    }
+
+    #[test]
+    fn an_actor_that_panics_is_restarted_and_serves_the_next_call() {
+        let (system, metrics, _dir) = start();
+        let handle = system.handle();
+        for round in 0..3 {
+            assert!(handle.slots().accounts.send(AccountsMessage::Panic).is_ok());
+            let made = system.run(handle.register(somebody(round))).unwrap();
+            // The call may have been in the mailbox that died; the next one is served.
+            if made.is_err() {
+                let made = system.run(handle.register(somebody(100 + round))).unwrap();
+                assert!(made.is_ok(), "{made:?}");
+            }
+        }
+        let text = metrics.render().unwrap();
+        assert!(text.contains("gateward_actor_restarts_total{actor=\"accounts\"} 3"), "{text}");
+        assert!(!*system.fatal().borrow());
+    }
+
+    #[test]
+    fn too_many_restarts_stop_the_process() {
+        let (system, _metrics, _dir) = start();
+        let handle = system.handle();
+        let mut fatal = system.fatal();
+        let ended = system
+            .run(async {
+                for _ in 0..100_000 {
+                    drop(handle.slots().accounts.send(AccountsMessage::Panic));
+                    if tokio::time::timeout(Duration::from_millis(1), fatal.wait_for(|fatal| *fatal))
+                        .await
+                        .is_ok()
+                    {
+                        return true;
+                    }
+                }
+                false
+            })
+            .unwrap();
+        assert!(ended, "the budget is {BUDGET} restarts");
+    }
+}

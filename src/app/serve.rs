@@ -19,12 +19,10 @@ use crate::actors::AuthSystem;
 use crate::api::admin::{AdminState, admin_router};
 use crate::api::demo::demo_router;
 use crate::api::{ApiState, public_router};
-use crate::config::{
-    LogFormat, Registration, RouteAccess, RouteSettings, ServerSettings, Settings, UpstreamSettings,
-};
+use crate::config::{LogFormat, Registration, RouteAccess, RouteSettings, ServerSettings, Settings};
 use crate::domain::route::{Access, Route, RouteTable};
 use crate::gateway::request::HeadLimits;
-use crate::gateway::{Admission, Edge, EdgeLimits, Gateway, Upstreams};
+use crate::gateway::{Admission, Edge, EdgeLimits, Gateway, UpstreamSpec, Upstreams};
 use crate::live::Clock;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{self, LogFormatChoice};
@@ -112,15 +110,21 @@ fn local(listener: &TcpListener) -> Result<SocketAddr, AppError> {
 async fn services(
     settings: &Settings,
     stopping: &watch::Receiver<bool>,
-) -> Result<(Vec<UpstreamSettings>, Vec<RouteSettings>), AppError> {
+) -> Result<(Vec<UpstreamSpec>, Vec<RouteSettings>), AppError> {
     if !settings.upstreams.is_empty() {
-        return Ok((settings.upstreams.clone(), settings.routes.clone()));
+        let specs = settings.upstreams.iter().map(|upstream| UpstreamSpec {
+            name: upstream.name.clone(),
+            servers: upstream.servers.clone(),
+            connect_timeout: upstream.connect_timeout,
+            read_timeout: upstream.read_timeout,
+        });
+        return Ok((specs.collect(), settings.routes.clone()));
     }
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let address = local(&listener)?;
     drop(serve_router(listener, demo_router(), stopping.clone()));
     tracing::info!(%address, "no upstream is configured: the built-in demo service answers");
-    let upstream = UpstreamSettings {
+    let upstream = UpstreamSpec {
         name: DEMO.to_owned(),
         servers: vec![address.to_string()],
         connect_timeout: std::time::Duration::from_secs(2),
@@ -155,7 +159,7 @@ fn serve_router(
 async fn edge(
     settings: &Settings,
     system: &AuthSystem,
-    upstreams: &[UpstreamSettings],
+    upstreams: &[UpstreamSpec],
     routes: &[RouteSettings],
     metrics: &Arc<Metrics>,
     stopping: &watch::Receiver<bool>,
@@ -198,7 +202,7 @@ fn limits(server: &ServerSettings) -> EdgeLimits {
     }
 }
 
-fn route_rules(upstreams: &[UpstreamSettings], routes: &[RouteSettings]) -> Result<Vec<Route>, AppError> {
+fn route_rules(upstreams: &[UpstreamSpec], routes: &[RouteSettings]) -> Result<Vec<Route>, AppError> {
     routes
         .iter()
         .map(|route| {

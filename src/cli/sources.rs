@@ -70,8 +70,11 @@ mod tests {
         let listen = flag("server.listen", "--listen", Some(&"127.0.0.1:1".to_owned())).unwrap();
         let sources = sources(&global, vec![listen]).unwrap();
         assert_eq!(sources.file, Some("a.toml".into()));
-        let flags: Vec<_> =
-            sources.flags.iter().map(|flag| (flag.key.as_str(), flag.value.as_str(), flag.name.as_str())).collect();
+        let flags: Vec<_> = sources
+            .flags
+            .iter()
+            .map(|flag| (flag.key.as_str(), flag.value.as_str(), flag.name.as_str()))
+            .collect();
         let data_dir = ("server.data_dir", "state", "--data-dir");
         assert_eq!(flags, [data_dir, ("server.listen", "127.0.0.1:1", "--listen")]);
         assert!(sources.environment.iter().any(|(name, _)| name == "PATH"));

@@ -24,4 +24,4 @@ mod upstream;
 pub use admission::{Admission, Admitted};
 pub use edge::{Edge, EdgeLimits};
 pub use proxy::Gateway;
-pub use upstream::Upstreams;
+pub use upstream::{UpstreamSpec, Upstreams};

@@ -12,8 +12,6 @@ use arc_swap::ArcSwap;
 use pingora::upstreams::peer::HttpPeer;
 use tokio::sync::watch;
 
-use crate::config::UpstreamSettings;
-
 /// Between two resolutions.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
 /// How long a resolver may take.
@@ -24,8 +22,21 @@ const KEEP_IDLE: Duration = Duration::from_secs(4);
 /// Longest stall when sending a request.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A service, as configured.
+#[derive(Debug, Clone)]
+pub struct UpstreamSpec {
+    /// Its name in logs.
+    pub name: String,
+    /// `host:port` of each server.
+    pub servers: Vec<String>,
+    /// For a connection.
+    pub connect_timeout: Duration,
+    /// Longest silence of an answer.
+    pub read_timeout: Duration,
+}
+
 struct Upstream {
-    settings: UpstreamSettings,
+    settings: UpstreamSpec,
     peers: ArcSwap<Vec<HttpPeer>>,
     turn: AtomicUsize,
 }
@@ -36,7 +47,7 @@ pub struct Upstreams(Arc<Vec<Upstream>>);
 
 impl Upstreams {
     /// Resolves every server. A name that does not resolve yet may do so later.
-    pub async fn resolve(settings: &[UpstreamSettings]) -> Self {
+    pub async fn resolve(settings: &[UpstreamSpec]) -> Self {
         let mut upstreams = Vec::with_capacity(settings.len());
         for settings in settings {
             let upstream =

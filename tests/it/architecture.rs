@@ -35,7 +35,16 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The only names of `actors` that `gateway` and `api` may use.
-const DOOR_OF_ACTORS: &[&str] = &["AuthHandle"];
+const DOOR_OF_ACTORS: &[&str] = &[
+    "AuthHandle",
+    // What is asked through it, and what it answers.
+    "AuthError",
+    "ClientFacts",
+    "Login",
+    "Logout",
+    "Registration",
+    "TokenGrant",
+];
 
 /// Third-party crates (also those whose name goes on after `_`) and where they may be used: path
 /// prefixes below `src/`.
