@@ -7,7 +7,11 @@
 //!
 //! Run with `make bench`; figures that were seen are in docs/benchmarks.md.
 
-#![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to measure")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot be set up has nothing to measure"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -19,6 +23,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use gateward::domain::clock::Timestamp;
 use gateward::domain::id::{AccountId, SessionId, TokenId};
 use gateward::domain::keyring::{KeyAlgorithm, Keyring, SigningKey};
+use gateward::domain::password::{Password, PasswordPolicy};
 use gateward::domain::revocation::Revocation;
 use gateward::domain::route::{Access, Route, RouteTable};
 use gateward::domain::session::EndReason;
@@ -178,5 +183,18 @@ fn heads(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, hot_path, refusals, heads);
+/// Not on the hot path, but what a registration may cost at worst before its hash.
+fn strength(c: &mut Criterion) {
+    let policy = PasswordPolicy { min_length: 8, min_strength: 4 };
+    let nasty = "4@8([{<369 1!|7$5+%02".chars().cycle().take(256).collect::<String>();
+    let nasty = Password::parse(nasty).unwrap();
+    let usual = Password::parse("seven purple otters juggle".to_owned()).unwrap();
+    for (name, password) in [("usual", &usual), ("nasty", &nasty)] {
+        c.bench_function(&format!("strength/{name}"), |b| {
+            b.iter(|| policy.check(black_box(password), &["wilhelmina.xanthopoulos", "example.org"]));
+        });
+    }
+}
+
+criterion_group!(benches, hot_path, refusals, heads, strength);
 criterion_main!(benches);

@@ -1,15 +1,14 @@
-//! The program: parse, run, map the error to an exit code.
+//! The program: everything is in the library; this maps the outcome to an exit code.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use gateward::cli::{self, Cli};
+use gateward::cli;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match cli::run(Cli::parse()) {
+    match cli::run(cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gateward: {error}");

@@ -5,8 +5,8 @@
 //!
 //! - A call takes a permit before it is sent (mailboxes are unbounded); none free means
 //!   [`AuthError::Busy`] now.
-//! - `handle` never awaits I/O: it starts a [`job`] that carries permit, deadline and reply.
-//! - Expected failures are replies; an actor that panics is restarted by the [`supervisor`] with a
+//! - `handle` never awaits I/O: it starts a job that carries permit, deadline and reply.
+//! - Expected failures are replies; an actor that panics is restarted by the supervisor with a
 //!   budget, and the handle reaches its successor.
 //! - The stores are owned by the supervisor and lent to its children; nobody else has them.
 

@@ -37,7 +37,7 @@ const THREADS: usize = 2;
 /// Why the system did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A dependency did not answer for [`PATIENCE`].
+    /// A dependency did not answer for ten seconds.
     #[error("{0}")]
     Unavailable(String),
     /// The schema is behind and `store.migrate = "manual"`.

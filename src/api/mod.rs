@@ -11,6 +11,7 @@ mod bearer;
 mod body;
 pub mod demo;
 mod docs;
+mod listener;
 mod login;
 mod logout;
 mod problem;
@@ -19,6 +20,7 @@ mod state;
 mod well_known;
 
 pub use bearer::Presented;
+pub use listener::serve;
 pub use problem::{Problem, Reason};
 pub use router::{owns, public_router};
 pub use state::{ApiState, RequestFacts};

@@ -18,11 +18,11 @@ use super::runtime::{install_crypto, proxy_runtime};
 use crate::actors::AuthSystem;
 use crate::api::admin::{AdminState, admin_router};
 use crate::api::demo::demo_router;
-use crate::api::{ApiState, public_router};
+use crate::api::{self, ApiState, public_router};
 use crate::config::{LogFormat, Registration, RouteAccess, RouteSettings, ServerSettings, Settings};
 use crate::domain::route::{Access, Route, RouteTable};
 use crate::gateway::request::HeadLimits;
-use crate::gateway::{Admission, Edge, EdgeLimits, Gateway, UpstreamSpec, Upstreams};
+use crate::gateway::{Admission, Bridge, Edge, EdgeLimits, Gateway, UpstreamSpec, Upstreams};
 use crate::live::Clock;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{self, LogFormatChoice};
@@ -75,7 +75,7 @@ async fn run(
         revocations: system.revocations(),
         metrics,
     };
-    let admin_task = serve_router(admin, admin_router(admin_state), stopping.clone());
+    let admin_task = start(api::serve(admin, admin_router(admin_state), stopping.clone()));
     tracing::info!(listen = %listen_at, admin = %admin_at, version = env!("CARGO_PKG_VERSION"), "ready");
     if greet {
         let behind = if settings.upstreams.is_empty() { "the built-in demo service" } else { &behind };
@@ -122,7 +122,7 @@ async fn services(
     }
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let address = local(&listener)?;
-    drop(serve_router(listener, demo_router(), stopping.clone()));
+    drop(start(api::serve(listener, demo_router(), stopping.clone())));
     tracing::info!(%address, "no upstream is configured: the built-in demo service answers");
     let upstream = UpstreamSpec {
         name: DEMO.to_owned(),
@@ -139,21 +139,9 @@ async fn services(
     Ok((vec![upstream], vec![route]))
 }
 
-fn serve_router(
-    listener: TcpListener,
-    router: axum::Router,
-    mut stopping: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    #[expect(clippy::disallowed_methods, reason = "a server of its own, which ends with the stop signal")]
-    tokio::spawn(async move {
-        let stop = async move {
-            // A sender that is gone means that the process is ending, too.
-            let _stop = stopping.wait_for(|stopping| *stopping).await;
-        };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
-            tracing::error!(%error, "a listener ended");
-        }
-    })
+#[expect(clippy::disallowed_methods, reason = "a server of its own, which ends with the stop signal")]
+fn start(server: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(server)
 }
 
 async fn edge(
@@ -167,9 +155,8 @@ async fn edge(
     let table = RouteTable::new(route_rules(upstreams, routes)?).map_err(failed)?;
     let admission = Admission::new(Arc::new(table), system.check(), Arc::clone(metrics));
     let resolved = Upstreams::resolve(upstreams).await;
-    #[expect(clippy::disallowed_methods, reason = "one task, which ends with the stop signal")]
-    tokio::spawn(resolved.clone().follow(stopping.clone()));
-    let api = ApiState {
+    drop(start(resolved.clone().follow(stopping.clone())));
+    let state = ApiState {
         auth: system.handle(),
         check: system.check(),
         metrics: Arc::clone(metrics),
@@ -179,8 +166,7 @@ async fn edge(
     let gateway = Gateway::new(
         admission,
         resolved,
-        public_router(api),
-        server.auth_body_limit,
+        Bridge::new(public_router(state), server.auth_body_limit),
         Arc::clone(metrics),
         system.check().clock(),
     );

@@ -61,6 +61,11 @@ pub enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+/// Reads the process's arguments; prints help, version or the usage error and exits by itself.
+pub fn parse() -> Cli {
+    Cli::parse()
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

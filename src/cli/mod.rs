@@ -19,7 +19,7 @@ mod probe;
 mod sources;
 mod table;
 
-pub use args::{Cli, Command, GlobalArgs};
+pub use args::{Cli, Command, GlobalArgs, parse};
 pub use dispatch::run;
 pub use exit::{CliError, Exit};
 pub use password::read_new_password;

@@ -102,8 +102,6 @@ fn parse(answer: &str) -> Option<Answer> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
-
     use std::net::TcpListener;
 
     use super::*;

@@ -119,7 +119,6 @@ fn raw(value: &DeValue<'_>) -> Raw {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
 

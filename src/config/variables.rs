@@ -118,7 +118,6 @@ fn add(values: &mut Values, name: &str, value: &str, origin: Origin, familiar: L
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
 

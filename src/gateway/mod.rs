@@ -21,7 +21,8 @@ pub mod request;
 mod respond;
 mod upstream;
 
-pub use admission::{Admission, Admitted};
+pub use admission::{Admission, Admitted, Refused};
+pub use bridge::Bridge;
 pub use edge::{Edge, EdgeLimits};
 pub use proxy::Gateway;
 pub use upstream::{UpstreamSpec, Upstreams};

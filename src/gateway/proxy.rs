@@ -63,13 +63,12 @@ impl Gateway {
     pub fn new(
         admission: Admission,
         upstreams: Upstreams,
-        router: axum::Router,
-        body_limit: usize,
+        bridge: Bridge,
         metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Self {
         let reports = Reports::new(admission.routes(), &metrics);
-        Self { admission, upstreams, bridge: Bridge::new(router, body_limit), reports, metrics, clock }
+        Self { admission, upstreams, bridge, reports, metrics, clock }
     }
 
     pub(super) fn metrics(&self) -> &Metrics {

@@ -93,8 +93,6 @@ fn millis(span: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
-
     use std::net::Ipv4Addr;
 
     use serde_json::Value;

@@ -121,8 +121,6 @@ where
 /// Reading back what was logged, for the tests of this folder.
 #[cfg(test)]
 pub(super) mod capture {
-    #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
-
     use std::io::{self, Write};
     use std::sync::Arc;
 
@@ -166,8 +164,6 @@ pub(super) mod capture {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
-
     use std::io::Write;
     use std::sync::Arc;
 

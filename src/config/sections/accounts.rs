@@ -4,7 +4,7 @@ use crate::config::parse;
 use crate::config::reader::Reader;
 use crate::config::settings::{AccountSettings, PasswordSettings, Registration};
 
-use super::cores;
+use super::all::cores;
 
 pub(super) fn password(r: &mut Reader) -> PasswordSettings {
     let hash_threads = match r.value("password.hash_threads", "0", parse::number(0..=256)) {

@@ -1,33 +1,10 @@
 //! The sections: which keys exist, their defaults and ranges, and the rules over several of them.
 
 mod accounts;
+mod all;
 mod routing;
 mod server;
 mod store;
 mod token;
 
-use std::num::NonZero;
-use std::ops::RangeInclusive;
-use std::time::Duration;
-
-use super::reader::Reader;
-use super::settings::Settings;
-
-/// Deadlines towards clients and services.
-const NETWORK_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
-
-/// Reads everything. The result counts only if the reader found no problem.
-pub(super) fn read(reader: &mut Reader) -> Settings {
-    let server = server::server(reader);
-    let log = server::log(reader);
-    let store = store::read(reader);
-    let token = token::read(reader);
-    let password = accounts::password(reader);
-    let accounts = accounts::accounts(reader);
-    let (upstreams, routes) = routing::read(reader);
-    Settings { server, log, store, token, password, accounts, upstreams, routes }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
-}
+pub(super) use all::read;

@@ -9,7 +9,7 @@ use crate::config::problem::{Fault, Origin};
 use crate::config::reader::Reader;
 use crate::config::settings::{RouteAccess, RouteSettings, UpstreamSettings};
 
-use super::NETWORK_TIMEOUT;
+use super::all::NETWORK_TIMEOUT;
 
 /// Paths that the gateway answers itself, with everything below them.
 const OWN_PATHS: [&str; 4] = [

@@ -7,7 +7,7 @@ use crate::config::reader::Reader;
 use crate::config::settings::{LogFormat, LogSettings, ServerSettings};
 use crate::config::{address, parse};
 
-use super::{NETWORK_TIMEOUT, cores};
+use super::all::{NETWORK_TIMEOUT, cores};
 
 pub(super) fn server(r: &mut Reader) -> ServerSettings {
     let listen = r.value("server.listen", "127.0.0.1:8080", address::socket);

@@ -1,11 +1,9 @@
 //! Defaults, and which of several layers wins.
-#![expect(clippy::panic, reason = "a test may stop at the first surprise")]
-
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::{Case, KEY, SECRET, origin};
+use super::case::{Case, KEY, SECRET, origin};
 use crate::config::{
     LogFormat, MigrateMode, Origin, Registration, RouteAccess, Settings, SigningAlgorithm, StoreKind,
     StoreSettings, variables,

@@ -1,6 +1,6 @@
 //! Every rule, and all its breaches at once.
 
-use super::Case;
+use super::case::Case;
 use crate::config::load;
 
 const API: &str = "[[upstream]]\nname = \"api\"\nservers = [\"api:1\"]\n";

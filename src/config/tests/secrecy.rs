@@ -1,11 +1,9 @@
 //! Secrets and URLs: taken as they are, shown redacted, never printed.
-#![expect(clippy::panic, reason = "a test may stop at the first surprise")]
-
 use std::fmt::Write as _;
 
 use secrecy::ExposeSecret;
 
-use super::{Case, KEY, SECRET, origin};
+use super::case::{Case, KEY, SECRET, origin};
 use crate::config::{StoreKind, load, variables};
 
 #[test]

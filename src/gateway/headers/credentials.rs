@@ -45,8 +45,6 @@ fn is_ours(pair: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test says where")]
-
     use super::*;
 
     #[test]

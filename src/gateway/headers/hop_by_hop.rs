@@ -45,8 +45,6 @@ pub fn settle_connection(request: &mut RequestHeader, upgrade: Upgrade) -> Resul
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test says where")]
-
     use super::*;
 
     fn settled(fields: &[(&'static str, &'static str)], upgrade: Upgrade) -> String {

@@ -65,8 +65,6 @@ pub fn set(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test says where")]
-
     use proptest::prelude::*;
 
     use super::super::fold::fold;

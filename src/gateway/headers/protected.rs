@@ -74,8 +74,6 @@ pub fn strip(upstream: &mut RequestHeader) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test says where")]
-
     use super::*;
 
     #[test]

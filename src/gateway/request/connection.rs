@@ -150,8 +150,6 @@ impl ConnectionLines {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test says where")]
-
     use super::*;
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";

@@ -141,8 +141,6 @@ fn split(line: &[u8]) -> Result<(&[u8], Range<usize>), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a failed test says where")]
-
     use super::*;
 
     #[test]

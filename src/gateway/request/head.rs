@@ -98,8 +98,6 @@ pub fn find_head_end(buffer: &[u8], already_scanned: usize) -> Result<HeadProgre
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::indexing_slicing, reason = "a failed test says where")]
-
     use proptest::prelude::*;
 
     use super::*;

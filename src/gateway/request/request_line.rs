@@ -73,8 +73,6 @@ fn judge_method(method: &[u8]) -> Result<Method, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a failed test says where")]
-
     use super::*;
 
     #[test]

@@ -151,8 +151,6 @@ impl Utf8 {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::indexing_slicing, reason = "a failed test says where")]
-
     use proptest::prelude::*;
 
     use super::*;

@@ -1,12 +1,5 @@
 //! Whole heads: attacks, and agreement with the parser that reads the same bytes afterwards.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a failed test says where"
-)]
-
 use http::{Method, StatusCode, Version};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::authority::validate_request_authority;

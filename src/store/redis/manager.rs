@@ -56,7 +56,12 @@ impl bb8::ManageConnection for Manager {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(Some(self.timeout));
-        let inner = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        // Around every step of the library's handshake: bb8 makes no other connection while it waits for one.
+        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        let inner = match tokio::time::timeout(self.timeout, connecting).await {
+            Ok(connected) => connected?,
+            Err(_) => return Err((ErrorKind::Io, "no connection in time").into()),
+        };
         Ok(Connection { inner, in_doubt: false })
     }
 

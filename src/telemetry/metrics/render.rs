@@ -26,8 +26,6 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
-
     use std::collections::BTreeSet;
     use std::time::Duration;
 
