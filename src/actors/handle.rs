@@ -14,6 +14,8 @@ use super::supervisor::{Slot, Slots};
 use crate::domain::account::Account;
 use crate::domain::id::{AccountId, SessionId};
 use crate::store::{DurableStore, SharedStore};
+use crate::telemetry::HashResult;
+use crate::telemetry::metrics::Metrics;
 
 /// Calls that only ask a store: how many at once.
 const STORE_PERMITS: usize = 512;
@@ -32,6 +34,7 @@ pub struct AuthHandle {
     store_permits: Arc<Semaphore>,
     durable: Arc<dyn DurableStore>,
     shared: Arc<dyn SharedStore>,
+    metrics: Arc<Metrics>,
 }
 
 impl AuthHandle {
@@ -40,6 +43,7 @@ impl AuthHandle {
         hash_queue: usize,
         durable: Arc<dyn DurableStore>,
         shared: Arc<dyn SharedStore>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             slots,
@@ -47,6 +51,7 @@ impl AuthHandle {
             store_permits: Arc::new(Semaphore::new(STORE_PERMITS)),
             durable,
             shared,
+            metrics,
         }
     }
 
@@ -55,7 +60,7 @@ impl AuthHandle {
     /// # Errors
     /// [`AuthError::EmailTaken`], [`AuthError::WeakPassword`], or a fault of ours.
     pub async fn register(&self, ask: Registration) -> Result<Account, AuthError> {
-        let (job, pending) = Job::new(ask, permit(&self.hash_permits)?, HASH_DEADLINE);
+        let (job, pending) = self.hash_job(ask)?;
         reach(&self.slots.accounts, AccountsMessage::Register(job), pending).await
     }
 
@@ -64,7 +69,7 @@ impl AuthHandle {
     /// # Errors
     /// [`AuthError::InvalidCredentials`], or a fault of ours.
     pub async fn login(&self, ask: Login) -> Result<TokenGrant, AuthError> {
-        let (job, pending) = Job::new(ask, permit(&self.hash_permits)?, HASH_DEADLINE);
+        let (job, pending) = self.hash_job(ask)?;
         reach(&self.slots.sessions, SessionsMessage::Login(job), pending).await
     }
 
@@ -152,6 +157,16 @@ impl AuthHandle {
             missing: durable.err().map(|error| error.store()).into_iter().collect(),
             degraded: shared.err().map(|error| error.store()).into_iter().collect(),
         }
+    }
+
+    fn hash_job<Ask, Answer>(&self, ask: Ask) -> Result<(Job<Ask, Answer>, Pending<Answer>), AuthError>
+    where
+        Ask: Send + 'static,
+        Answer: Send + 'static,
+    {
+        let permit =
+            permit(&self.hash_permits).inspect_err(|_| self.metrics.hash_job(HashResult::Rejected))?;
+        Ok(Job::new(ask, permit, HASH_DEADLINE))
     }
 
     fn store_job<Ask, Answer>(&self, ask: Ask) -> Result<(Job<Ask, Answer>, Pending<Answer>), AuthError>

@@ -111,7 +111,7 @@ impl AuthSystem {
             revocations: revocation_publisher,
             access_lifetime: settings.token.access_lifetime,
             session_lifetime: settings.token.session_lifetime,
-            metrics,
+            metrics: Arc::clone(&metrics),
             hasher: Slot::empty(),
         };
         let parts = Parts {
@@ -124,7 +124,7 @@ impl AuthSystem {
             .block_on(Supervisor::spawn(None, Supervisor, parts))
             .map_err(|error| StartError::Failed(format!("the actors did not start: {error}")))?;
         runtime.block_on(first_look(&live_revocations))?;
-        let handle = AuthHandle::new(slots, settings.password.hash_queue, durable, shared);
+        let handle = AuthHandle::new(slots, settings.password.hash_queue, durable, shared, metrics);
         Ok(Self {
             runtime: Some(runtime),
             handle,

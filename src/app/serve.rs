@@ -41,6 +41,7 @@ pub fn serve(settings: &Settings, greet: bool) -> Result<(), AppError> {
         LogFormat::Json => LogFormatChoice::Json,
     };
     let logs = telemetry::init(format, &settings.log.level).map_err(failed)?;
+    telemetry::log_panics();
     let clock = Clock::System;
     let metrics = Arc::new(Metrics::new(clock.now().unix_seconds()).map_err(failed)?);
     metrics.watch_dropped_lines(logs.dropped_lines());

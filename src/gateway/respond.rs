@@ -4,7 +4,7 @@
 //! instead, in the API's shape.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::Result;
 use pingora::http::ResponseHeader;
@@ -74,7 +74,9 @@ pub fn raw(problem: &Problem, id: RequestId) -> Vec<u8> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    headers.remove(DATE);
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        headers.insert("x-request-id", id);
+    }
     for (name, value) in &headers {
         answer.extend_from_slice(name.as_str().as_bytes());
         answer.extend_from_slice(b": ");

@@ -8,7 +8,9 @@ mod labels;
 mod log_filter;
 mod logs;
 pub mod metrics;
+mod panics;
 
 pub use access::{ACCESS_TARGET, AccessLine};
 pub use labels::{AuthResult, ConnectionRefusal, HashResult, LoginResult, Outcome, RegistrationResult};
 pub use logs::{DroppedLines, LogError, LogFormatChoice, LogGuard, init};
+pub use panics::log_panics;
