@@ -26,7 +26,7 @@ use crate::telemetry::metrics::Metrics;
 /// File of the embedded database inside the data directory.
 const DATABASE_FILE: &str = "gateward.db";
 /// Records the in-process shared store holds at most.
-const SHARED_CAPACITY: usize = 1_000_000;
+const SHARED_CAPACITY: usize = 100_000;
 /// How long a start waits for a durable store that does not answer yet.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries.
