@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod proxy;
 mod readme;
 mod store_contract;
 mod support;
