@@ -22,7 +22,7 @@ use crate::api::{ApiState, public_router};
 use crate::config::{LogFormat, Registration, RouteAccess, RouteSettings, ServerSettings, Settings};
 use crate::domain::route::{Access, Route, RouteTable};
 use crate::gateway::request::HeadLimits;
-use crate::gateway::{Admission, Edge, EdgeLimits, Gateway, UpstreamSpec, Upstreams};
+use crate::gateway::{Admission, Edge, EdgeLimits, Gateway, OwnBodyLimits, UpstreamSpec, Upstreams};
 use crate::live::Clock;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{self, LogFormatChoice};
@@ -180,7 +180,7 @@ async fn edge(
         admission,
         resolved,
         public_router(api),
-        server.auth_body_limit,
+        OwnBodyLimits { bytes: server.auth_body_limit, time: server.body_timeout },
         Arc::clone(metrics),
         system.check().clock(),
     );

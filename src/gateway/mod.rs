@@ -22,6 +22,7 @@ mod respond;
 mod upstream;
 
 pub use admission::{Admission, Admitted};
+pub use bridge::OwnBodyLimits;
 pub use edge::{Edge, EdgeLimits};
 pub use proxy::Gateway;
 pub use upstream::{UpstreamSpec, Upstreams};

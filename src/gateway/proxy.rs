@@ -17,7 +17,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::admission::{Admission, Admitted, Refused};
 use super::arrival::Arrival;
-use super::bridge::Bridge;
+use super::bridge::{Bridge, OwnBodyLimits};
 use super::report::{Finished, Reports, Way};
 use super::upstream::Upstreams;
 use super::{headers, respond};
@@ -64,12 +64,12 @@ impl Gateway {
         admission: Admission,
         upstreams: Upstreams,
         router: axum::Router,
-        body_limit: usize,
+        own_bodies: OwnBodyLimits,
         metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Self {
         let reports = Reports::new(admission.routes(), &metrics);
-        Self { admission, upstreams, bridge: Bridge::new(router, body_limit), reports, metrics, clock }
+        Self { admission, upstreams, bridge: Bridge::new(router, own_bodies), reports, metrics, clock }
     }
 
     pub(super) fn metrics(&self) -> &Metrics {

@@ -6,9 +6,9 @@
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
+use pingora::{Error, Result};
 
 use super::request::Refusal;
 use crate::api::Problem;
@@ -54,9 +54,10 @@ pub async fn answer(
         head.insert_header(CONTENT_LENGTH, body.len())?;
     }
     let no_body = bodiless || session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(head), no_body).await?;
+    // Pingora does not say whose fault a failed write is; here it can only be the client's.
+    session.write_response_header(Box::new(head), no_body).await.map_err(Error::into_down)?;
     if !no_body {
-        session.write_response_body(Some(body), true).await?;
+        session.write_response_body(Some(body), true).await.map_err(Error::into_down)?;
     }
     Ok(())
 }
