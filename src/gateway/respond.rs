@@ -49,11 +49,13 @@ pub async fn answer(
     }
     head.insert_header("x-request-id", id.to_string())?;
     let bodiless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+    let to_head = session.req_header().method == Method::HEAD;
     if !bodiless {
-        // RFC 9110 8.6: not on a 204.
-        head.insert_header(CONTENT_LENGTH, body.len())?;
+        // RFC 9110 8.6: not on a 204. The router has dropped the body for HEAD, and said its length.
+        let length = headers.get(CONTENT_LENGTH).filter(|_| to_head && body.is_empty());
+        head.insert_header(CONTENT_LENGTH, length.cloned().unwrap_or_else(|| body.len().into()))?;
     }
-    let no_body = bodiless || session.req_header().method == Method::HEAD;
+    let no_body = bodiless || to_head;
     // Pingora does not say whose fault a failed write is; here it can only be the client's.
     session.write_response_header(Box::new(head), no_body).await.map_err(Error::into_down)?;
     if !no_body {
