@@ -318,10 +318,8 @@ fn verdict(error: &Error) -> (Option<Problem>, &'static str) {
             gateway(http::StatusCode::BAD_REQUEST, "bad_body", "the request body is not well formed")
         }
         (ErrorSource::Downstream, _) => (None, "client_gone"),
-        (
-            ErrorSource::Upstream,
-            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout,
-        ) => gateway(
+        // Without a connection it is down, however that shows; only one that has the request is slow.
+        (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => gateway(
             http::StatusCode::GATEWAY_TIMEOUT,
             "upstream_timeout",
             "the service did not answer in time",
