@@ -226,7 +226,9 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
-        response.insert_header("x-request-id", context.arrival()?.id_value())
+        let arrival = context.arrival()?;
+        headers::settle_answer(response, arrival.request.version());
+        response.insert_header("x-request-id", arrival.id_value())
     }
 
     /// Nothing was sent yet, so the next server may be tried, each once.
