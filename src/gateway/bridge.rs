@@ -76,7 +76,7 @@ impl Bridge {
         let (parts, body) = response.into_parts();
         match to_bytes(body, LARGEST_ANSWER).await {
             Ok(body) => {
-                respond::answer(session, parts.status, &parts.headers, body, arrival.id).await?;
+                respond::answer(session, parts.status, &parts.headers, body, arrival).await?;
                 Ok(Answered { status: parts.status, reason })
             }
             Err(error) => {
@@ -95,7 +95,6 @@ impl Bridge {
             Framing::Chunked => 0,
         };
         if announced > self.limits.bytes {
-            session.set_keepalive(None);
             return Ok(Err(Problem::too_large(self.limits.bytes)));
         }
         if arrival.request.expects_continue() {
@@ -104,7 +103,6 @@ impl Bridge {
         let mut body = BytesMut::with_capacity(announced);
         while let Some(piece) = session.read_request_body().await? {
             if body.len().saturating_add(piece.len()) > self.limits.bytes {
-                session.set_keepalive(None);
                 return Ok(Err(Problem::too_large(self.limits.bytes)));
             }
             body.extend_from_slice(&piece);
@@ -114,7 +112,7 @@ impl Bridge {
 }
 
 async fn refuse(session: &mut Session, arrival: &Arrival, problem: &Problem) -> Result<Answered> {
-    respond::problem(session, problem, arrival.id).await?;
+    respond::problem(session, problem, arrival).await?;
     Ok(Answered { status: problem.status, reason: Some(problem.code) })
 }
 

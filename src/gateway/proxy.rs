@@ -19,6 +19,7 @@ use super::admission::{Admission, Admitted, Refused};
 use super::arrival::Arrival;
 use super::bridge::{Bridge, OwnBodyLimits};
 use super::report::{Finished, Reports, Way};
+use super::request::Upgrade;
 use super::upstream::Upstreams;
 use super::{headers, respond};
 use crate::api::{self, Problem};
@@ -105,7 +106,11 @@ impl Gateway {
     }
 
     async fn refuse(&self, session: &mut Session, arrival: &Arrival, refused: &Refused) -> Result<Stage> {
-        respond::problem(session, &refused.problem, arrival.id).await?;
+        if arrival.request.upgrade() == Upgrade::WebSocket {
+            // What comes next may be frames.
+            session.set_keepalive(None);
+        }
+        respond::problem(session, &refused.problem, arrival).await?;
         Ok(Stage::Answered {
             way: refused.route.map_or(Way::Nowhere, Way::Route),
             outcome: Outcome::Refused,
@@ -222,11 +227,12 @@ impl ProxyHttp for Gateway {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
         let arrival = context.arrival()?;
+        respond::settle_expectation(session, response.status, arrival);
         headers::settle_answer(response, arrival.request.version());
         response.insert_header("x-request-id", arrival.id_value())
     }
@@ -258,7 +264,7 @@ impl ProxyHttp for Gateway {
         {
             session.set_keepalive(None);
             error_code = problem.status.as_u16();
-            if respond::problem(session, &problem, arrival.id).await.is_err() {
+            if respond::problem(session, &problem, arrival).await.is_err() {
                 context.failure = Some("client_gone");
             }
         }
