@@ -259,9 +259,11 @@ impl ProxyHttp for Gateway {
         let (problem, reason) = verdict(error);
         context.failure = Some(reason);
         let mut error_code = 0;
-        if let (Some(problem), Ok(arrival), None) =
-            (problem, context.arrival(), session.response_written().as_ref())
-        {
+        // A `100 Continue` is no answer yet.
+        let answered = session.response_written().is_some_and(|head| {
+            !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS
+        });
+        if let (Some(problem), Ok(arrival), false) = (problem, context.arrival(), answered) {
             session.set_keepalive(None);
             error_code = problem.status.as_u16();
             if respond::problem(session, &problem, arrival).await.is_err() {
