@@ -21,7 +21,11 @@ async fn method_and_target_arrive_byte_for_byte() {
             let line = format!("{method} {target}");
             let (_, request) = front.forwarded(front.head(&line, &[])).await;
             let expected = format!("{line} HTTP/1.1\r\n");
-            assert!(request.raw_head.starts_with(expected.as_bytes()), "{line}: {}", request.raw_head.escape_ascii());
+            assert!(
+                request.raw_head.starts_with(expected.as_bytes()),
+                "{line}: {}",
+                request.raw_head.escape_ascii()
+            );
         }
     }
 }

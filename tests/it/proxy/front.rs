@@ -1,6 +1,8 @@
 //! A gateway with somebody logged in, and what every attack is judged by.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::support::app::{AppBuilder, TestApp};
 use crate::support::raw::{RawClient, RawResponse, exchange};
@@ -83,13 +85,18 @@ impl Front {
         assert!(!found, "{case}: {needle:?} in {}", bytes.escape_ascii());
     }
 
-    /// The next good request, on a new connection, is answered promptly, and is all that the service gets.
+    /// The next good request, on a new connection, is answered promptly, and is all that the service gets;
+    /// nothing has panicked, and nothing the client did was taken for a fault of ours.
     pub async fn assert_serves(&self, case: &str) {
         self.app.recorder.forget();
         let started = Instant::now();
         let (_, request) = self.forwarded(head("GET /public/good", &[])).await;
         assert_eq!(request.target, "/public/good", "{case}");
         assert!(started.elapsed() < PROMPT, "{case}: the next request took {:?}", started.elapsed());
+        let faults = ["panicked", "inside the gateway", "without its arrival"];
+        let log = self.app.log_lines();
+        let fault = log.iter().find(|line| faults.iter().any(|fault| line.contains(fault)));
+        assert!(fault.is_none(), "{case}: {fault:?}");
     }
 }
 

@@ -76,7 +76,11 @@ async fn service_is_told_who_calls() {
     let front = Front::start().await;
     let email = "ann@example.com";
     let mut create = front.app.command(&["user", "create", email, "--role", "admin", "--role", "staff"]);
-    create.args(["--config", "config.toml"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    create
+        .args(["--config", "config.toml"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = create.spawn().unwrap();
     child.stdin.take().unwrap().write_all(format!("{PASSWORD}\n").as_bytes()).unwrap();
     let done = child.wait_with_output().unwrap();

@@ -1,6 +1,8 @@
 //! Everything has a bound and a deadline.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::front::{Front, PROMPT, head};
 use crate::support::raw::{NoResponse, RawClient};
@@ -23,7 +25,8 @@ async fn head_has_one_deadline_however_its_bytes_come() {
     let started = Instant::now();
     let (answer, sent, closed) = tokio::join!(
         stuck.read_response(),
-        trickling.send_slowly(head("GET /public/slow-head", &[&"X: ".repeat(50)]), Duration::from_millis(150)),
+        trickling
+            .send_slowly(head("GET /public/slow-head", &[&"X: ".repeat(50)]), Duration::from_millis(150)),
         silent.closes_within(SHORTLY),
     );
     let answer = answer.expect("a slow client is told");

@@ -25,7 +25,9 @@ impl Origin {
         let full = Self(socket.listen(1).unwrap());
         let mut waiting = Vec::new();
         // Until one is not answered any more.
-        while let Ok(Ok(stream)) = timeout(Duration::from_millis(300), TcpStream::connect(full.address())).await {
+        while let Ok(Ok(stream)) =
+            timeout(Duration::from_millis(300), TcpStream::connect(full.address())).await
+        {
             waiting.push(stream);
         }
         (full, waiting)
@@ -67,7 +69,8 @@ impl Wire {
     pub async fn read_until(&mut self, end: &str) -> String {
         loop {
             if let Some(at) = self.buffer.windows(end.len()).position(|window| window == end.as_bytes()) {
-                return String::from_utf8_lossy(&self.buffer.drain(..at + end.len()).collect::<Vec<_>>()).into_owned();
+                return String::from_utf8_lossy(&self.buffer.drain(..at + end.len()).collect::<Vec<_>>())
+                    .into_owned();
             }
             assert!(self.more().await > 0, "closed before {end:?}, after {}", self.buffer.escape_ascii());
         }

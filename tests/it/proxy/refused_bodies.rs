@@ -82,9 +82,11 @@ async fn body_of_a_refused_request_is_never_a_request() {
 #[tokio::test]
 async fn request_behind_a_refused_one_is_judged_by_itself() {
     let front = front().await;
-    for (first, status) in
-        [(head("GET /private/x", &[]), 401), (head("GET /nowhere", &[]), 404), (head("GET /auth/me", &[]), 401)]
-    {
+    for (first, status) in [
+        (head("GET /private/x", &[]), 401),
+        (head("GET /nowhere", &[]), 404),
+        (head("GET /auth/me", &[]), 401),
+    ] {
         for (second, passes) in [("GET /private/behind", false), ("GET /public/behind", true)] {
             let case = format!("{second} behind {first:?}");
             front.app.recorder.forget();
@@ -126,12 +128,16 @@ async fn refusal_instead_of_a_continue_ends_the_connection() {
 #[tokio::test]
 async fn refused_body_is_not_waited_for_without_end() {
     let front = front().await;
-    for announced in ["Content-Length: 1000000", "Transfer-Encoding: chunked"] {
-        let mut client = front.connect().await;
-        client.send(head("POST /private/x", &[announced])).await;
-        assert_eq!(client.read_response().await.unwrap().status, 401, "{announced}");
-        assert!(client.closes_within(PROMPT).await, "{announced}: the body never came");
-    }
+    let refused = ["Content-Length: 1000000", "Transfer-Encoding: chunked"].map(|announced| {
+        let front = &front;
+        async move {
+            let mut client = front.connect().await;
+            client.send(head("POST /private/x", &[announced])).await;
+            assert_eq!(client.read_response().await.unwrap().status, 401, "{announced}");
+            assert!(client.closes_within(PROMPT).await, "{announced}: the body never came");
+        }
+    });
+    futures_util::future::join_all(refused).await;
     front.assert_serves("after both").await;
 }
 

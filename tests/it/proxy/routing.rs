@@ -48,18 +48,20 @@ async fn most_specific_route_of_whole_segments_decides() {
         ("/Auth/me", 404, 404),
     ] {
         let line = format!("GET {target}");
-        for (request, expected) in [
-            (head(&line, &[]), nobody),
-            (head(&line, &garbage), nobody),
-            (front.head(&line, &[]), person),
-        ] {
+        for (request, expected) in
+            [(head(&line, &[]), nobody), (head(&line, &garbage), nobody), (front.head(&line, &[]), person)]
+        {
             front.app.recorder.forget();
             let answer = front.send(&request).await;
             assert_eq!(answer.status, expected, "{request}: {}", answer.text());
             assert_eq!(front.app.recorder.count(), usize::from(expected == 200), "{request}");
         }
         if nobody == 200 {
-            assert_eq!(front.send(head(&line, &twice)).await.status, 200, "{target}: tokens are not looked at");
+            assert_eq!(
+                front.send(head(&line, &twice)).await.status,
+                200,
+                "{target}: tokens are not looked at"
+            );
         }
     }
     assert_eq!(other.count(), 0);

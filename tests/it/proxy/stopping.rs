@@ -1,10 +1,11 @@
 //! A stop lets requests finish and takes no new ones.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::front::{Front, PROMPT};
 use super::origin::{Origin, Wire};
@@ -24,8 +25,7 @@ async fn request_in_flight_finishes_and_the_exit_is_clean() {
 
         front.app.signal(signal);
         let address = front.app.address;
-        let refused =
-            eventually(PROMPT, || async { TcpStream::connect(address).await.is_err() }).await;
+        let refused = eventually(PROMPT, || async { TcpStream::connect(address).await.is_err() }).await;
         assert!(refused, "{signal}: new connections are taken");
         assert!(idle.closes_within(PROMPT).await, "{signal}: an idle connection stays");
         assert!(front.app.ended().is_none(), "{signal}: it does not wait for the request");

@@ -1,6 +1,8 @@
 //! A service in trouble: who is to blame is said at once, and in the shape of every problem.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::front::{Front, PROMPT, head};
 use super::origin::Origin;

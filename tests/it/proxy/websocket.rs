@@ -50,7 +50,10 @@ async fn websocket_with_a_token_works_both_ways() {
         }
         let seen = front.app.recorder.last();
         assert_eq!((front.app.recorder.count(), seen.target.as_str()), (1, path));
-        assert_eq!(seen.header("x-forwarded-email"), [if token.is_some() { front.email.as_str() } else { "" }]);
+        assert_eq!(
+            seen.header("x-forwarded-email"),
+            [if token.is_some() { front.email.as_str() } else { "" }]
+        );
         assert!(seen.header("authorization").is_empty(), "{path}");
         socket.close(None).await.unwrap();
         while let Some(Ok(_)) = tokio::time::timeout(PROMPT, socket.next()).await.unwrap() {}
@@ -69,7 +72,9 @@ async fn websocket_without_a_valid_token_is_refused_and_nothing_is_forwarded() {
         front.assert_nothing_forwarded("a handshake");
     }
     // Nor what comes behind it on the connection, as frames or as a request.
-    for behind in ["\u{1}\u{5}hello".to_owned(), head("GET /private/behind", &[]), head("GET /public/behind", &[])] {
+    for behind in
+        ["\u{1}\u{5}hello".to_owned(), head("GET /private/behind", &[]), head("GET /public/behind", &[])]
+    {
         front.app.recorder.forget();
         let mut client = front.connect().await;
         client.send(head("GET /private/ws", &HANDSHAKE)).await;
@@ -108,7 +113,10 @@ async fn other_upgrades_are_ignored() {
         let lines = ["Connection: Upgrade, HTTP2-Settings", upgrade.as_str(), "HTTP2-Settings: AAMAAABk"];
         let (answer, request) = front.forwarded(front.head("GET /private/x", &lines)).await;
         assert_eq!(answer.status, 200, "{offer}");
-        assert!(request.header("upgrade").is_empty() && request.header("http2-settings").is_empty(), "{offer}");
+        assert!(
+            request.header("upgrade").is_empty() && request.header("http2-settings").is_empty(),
+            "{offer}"
+        );
         assert_eq!(front.send(head("GET /private/x", &lines)).await.status, 401, "{offer}");
     }
 }
