@@ -22,7 +22,7 @@ use crate::api::{self, ApiState, public_router};
 use crate::config::{LogFormat, Registration, RouteAccess, RouteSettings, ServerSettings, Settings};
 use crate::domain::route::{Access, Route, RouteTable};
 use crate::gateway::request::HeadLimits;
-use crate::gateway::{Admission, Bridge, Edge, EdgeLimits, Gateway, UpstreamSpec, Upstreams};
+use crate::gateway::{Admission, Bridge, Edge, EdgeLimits, Gateway, OwnBodyLimits, UpstreamSpec, Upstreams};
 use crate::live::Clock;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{self, LogFormatChoice};
@@ -164,10 +164,11 @@ async fn edge(
         registration_open: settings.accounts.registration == Registration::Open,
     };
     let server = &settings.server;
+    let own_bodies = OwnBodyLimits { bytes: server.auth_body_limit, time: server.body_timeout };
     let gateway = Gateway::new(
         admission,
         resolved,
-        Bridge::new(public_router(state), server.auth_body_limit),
+        Bridge::new(public_router(state), own_bodies),
         Arc::clone(metrics),
         system.check().clock(),
     );

@@ -1,16 +1,17 @@
 //! From a pingora session to the API router and back, in process.
 //!
-//! The body is read whole, and bounded, before the router sees the request: handlers cannot be fed slowly,
-//! and a body that is too large is refused before it is read on.
+//! The body is read whole, bounded and within one deadline, before the router sees the request: handlers cannot
+//! be fed slowly, and a body that is too large is refused before it is read on.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode, Uri};
-use pingora::Result;
 use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
 use tower::ServiceExt as _;
 
 use super::arrival::Arrival;
@@ -21,11 +22,20 @@ use crate::api::{Presented, Problem, Reason, RequestFacts};
 /// Our largest page is part of Swagger UI, about 1.5 MB.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
+/// Bounds of the bodies that the router takes.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnBodyLimits {
+    /// More is a 413.
+    pub bytes: usize,
+    /// From the end of the head to the end of the body. Later is a 408.
+    pub time: Duration,
+}
+
 /// Calls the router.
 #[derive(Clone)]
 pub struct Bridge {
     router: Router,
-    body_limit: usize,
+    limits: OwnBodyLimits,
 }
 
 /// What was answered, for the log.
@@ -38,9 +48,9 @@ pub struct Answered {
 }
 
 impl Bridge {
-    /// A bridge to `router` for bodies of at most `body_limit` bytes.
-    pub fn new(router: Router, body_limit: usize) -> Self {
-        Self { router, body_limit }
+    /// A bridge to `router` for bodies within `limits`.
+    pub fn new(router: Router, limits: OwnBodyLimits) -> Self {
+        Self { router, limits }
     }
 
     /// Has the router answer the request of this session.
@@ -48,7 +58,12 @@ impl Bridge {
     /// # Errors
     /// The client is gone, or stopped sending its body.
     pub async fn answer(&self, session: &mut Session, arrival: &Arrival) -> Result<Answered> {
-        let body = match self.body(session, arrival).await? {
+        let time = self.limits.time;
+        let read = tokio::time::timeout(time, self.body(session, arrival)).await;
+        let read =
+            read.unwrap_or_else(|_| Error::explain(ErrorType::ReadTimedout, "reading the body").into_err());
+        // Pingora does not say whose fault it is; a body can only come, or fail to come, from the client.
+        let body = match read.map_err(Error::into_down)? {
             Ok(body) => body,
             Err(problem) => return refuse(session, arrival, &problem).await,
         };
@@ -61,7 +76,7 @@ impl Bridge {
         let (parts, body) = response.into_parts();
         match to_bytes(body, LARGEST_ANSWER).await {
             Ok(body) => {
-                respond::answer(session, parts.status, &parts.headers, body, arrival.id).await?;
+                respond::answer(session, parts.status, &parts.headers, body, arrival).await?;
                 Ok(Answered { status: parts.status, reason })
             }
             Err(error) => {
@@ -79,18 +94,16 @@ impl Bridge {
             Framing::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
             Framing::Chunked => 0,
         };
-        if announced > self.body_limit {
-            session.set_keepalive(None);
-            return Ok(Err(Problem::too_large(self.body_limit)));
+        if announced > self.limits.bytes {
+            return Ok(Err(Problem::too_large(self.limits.bytes)));
         }
         if arrival.request.expects_continue() {
             session.write_continue_response().await?;
         }
         let mut body = BytesMut::with_capacity(announced);
         while let Some(piece) = session.read_request_body().await? {
-            if body.len().saturating_add(piece.len()) > self.body_limit {
-                session.set_keepalive(None);
-                return Ok(Err(Problem::too_large(self.body_limit)));
+            if body.len().saturating_add(piece.len()) > self.limits.bytes {
+                return Ok(Err(Problem::too_large(self.limits.bytes)));
             }
             body.extend_from_slice(&piece);
         }
@@ -99,7 +112,7 @@ impl Bridge {
 }
 
 async fn refuse(session: &mut Session, arrival: &Arrival, problem: &Problem) -> Result<Answered> {
-    respond::problem(session, problem, arrival.id).await?;
+    respond::problem(session, problem, arrival).await?;
     Ok(Answered { status: problem.status, reason: Some(problem.code) })
 }
 

@@ -172,6 +172,9 @@ impl Edge {
         session.set_read_timeout(Some(self.limits.body_timeout));
         session.set_write_timeout(Some(self.limits.write_timeout));
         session.set_total_drain_timeout(Some(DRAIN));
+        // An answer that is out before the body was read must not be lost to a reset, which closing at once with
+        // unread bytes would cause: the body is read away first, within `DRAIN`.
+        session.set_close_on_response_before_downstream_finish(false);
         session.set_pipelined_prefix(head.bytes);
         let arrival = Arrival {
             client: client.clone(),

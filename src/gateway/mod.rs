@@ -22,7 +22,7 @@ mod respond;
 mod upstream;
 
 pub use admission::{Admission, Admitted, Refused};
-pub use bridge::Bridge;
+pub use bridge::{Bridge, OwnBodyLimits};
 pub use edge::{Edge, EdgeLimits};
 pub use proxy::Gateway;
 pub use upstream::{UpstreamSpec, Upstreams};

@@ -19,6 +19,7 @@ use super::admission::{Admission, Admitted, Refused};
 use super::arrival::Arrival;
 use super::bridge::Bridge;
 use super::report::{Finished, Reports, Way};
+use super::request::Upgrade;
 use super::upstream::Upstreams;
 use super::{headers, respond};
 use crate::api::{self, Problem};
@@ -104,7 +105,11 @@ impl Gateway {
     }
 
     async fn refuse(&self, session: &mut Session, arrival: &Arrival, refused: &Refused) -> Result<Stage> {
-        respond::problem(session, &refused.problem, arrival.id).await?;
+        if arrival.request.upgrade() == Upgrade::WebSocket {
+            // What comes next may be frames.
+            session.set_keepalive(None);
+        }
+        respond::problem(session, &refused.problem, arrival).await?;
         Ok(Stage::Answered {
             way: refused.route.map_or(Way::Nowhere, Way::Route),
             outcome: Outcome::Refused,
@@ -221,11 +226,14 @@ impl ProxyHttp for Gateway {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
-        response.insert_header("x-request-id", context.arrival()?.id_value())
+        let arrival = context.arrival()?;
+        respond::settle_expectation(session, response.status, arrival);
+        headers::settle_answer(response, arrival.request.version());
+        response.insert_header("x-request-id", arrival.id_value())
     }
 
     /// Nothing was sent yet, so the next server may be tried, each once.
@@ -250,12 +258,14 @@ impl ProxyHttp for Gateway {
         let (problem, reason) = verdict(error);
         context.failure = Some(reason);
         let mut error_code = 0;
-        if let (Some(problem), Ok(arrival), None) =
-            (problem, context.arrival(), session.response_written().as_ref())
-        {
+        // A `100 Continue` is no answer yet.
+        let answered = session.response_written().is_some_and(|head| {
+            !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS
+        });
+        if let (Some(problem), Ok(arrival), false) = (problem, context.arrival(), answered) {
             session.set_keepalive(None);
             error_code = problem.status.as_u16();
-            if respond::problem(session, &problem, arrival.id).await.is_err() {
+            if respond::problem(session, &problem, arrival).await.is_err() {
                 context.failure = Some("client_gone");
             }
         }
@@ -317,10 +327,8 @@ fn verdict(error: &Error) -> (Option<Problem>, &'static str) {
             gateway(http::StatusCode::BAD_REQUEST, "bad_body", "the request body is not well formed")
         }
         (ErrorSource::Downstream, _) => (None, "client_gone"),
-        (
-            ErrorSource::Upstream,
-            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout,
-        ) => gateway(
+        // Without a connection it is down, however that shows; only one that has the request is slow.
+        (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => gateway(
             http::StatusCode::GATEWAY_TIMEOUT,
             "upstream_timeout",
             "the service did not answer in time",

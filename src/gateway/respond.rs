@@ -6,10 +6,11 @@
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
+use pingora::{Error, Result};
 
+use super::arrival::Arrival;
 use super::request::Refusal;
 use crate::api::Problem;
 use crate::domain::id::RequestId;
@@ -26,10 +27,10 @@ pub fn refusal_problem(refusal: &Refusal) -> Problem {
 ///
 /// # Errors
 /// The client is gone.
-pub async fn problem(session: &mut Session, problem: &Problem, id: RequestId) -> Result<()> {
+pub async fn problem(session: &mut Session, problem: &Problem, arrival: &Arrival) -> Result<()> {
     let mut headers = problem.headers();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    answer(session, problem.status, &headers, Bytes::from(problem.body(id)), id).await
+    answer(session, problem.status, &headers, Bytes::from(problem.body(arrival.id)), arrival).await
 }
 
 /// Writes an answer. To HEAD goes the head alone, with the length that GET would have.
@@ -41,24 +42,39 @@ pub async fn answer(
     status: StatusCode,
     headers: &HeaderMap,
     body: Bytes,
-    id: RequestId,
+    arrival: &Arrival,
 ) -> Result<()> {
+    settle_expectation(session, status, arrival);
     let mut head = ResponseHeader::build(status, Some(headers.len() + 3))?;
     for (name, value) in headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
         head.append_header(name, value)?;
     }
-    head.insert_header("x-request-id", id.to_string())?;
+    head.insert_header("x-request-id", arrival.id_value())?;
     let bodiless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+    let to_head = session.req_header().method == Method::HEAD;
     if !bodiless {
-        // RFC 9110 8.6: not on a 204.
-        head.insert_header(CONTENT_LENGTH, body.len())?;
+        // RFC 9110 8.6: not on a 204. The router has dropped the body for HEAD, and said its length.
+        let length = headers.get(CONTENT_LENGTH).filter(|_| to_head && body.is_empty());
+        head.insert_header(CONTENT_LENGTH, length.cloned().unwrap_or_else(|| body.len().into()))?;
     }
-    let no_body = bodiless || session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(head), no_body).await?;
+    let no_body = bodiless || to_head;
+    // Pingora does not say whose fault a failed write is; here it can only be the client's.
+    session.write_response_header(Box::new(head), no_body).await.map_err(Error::into_down)?;
     if !no_body {
-        session.write_response_body(Some(body), true).await?;
+        session.write_response_body(Some(body), true).await.map_err(Error::into_down)?;
     }
     Ok(())
+}
+
+/// A client that waits for `100 Continue` and gets the final answer instead sends no body, or sends it
+/// nevertheless: what comes next on the connection is not known, so there must be nothing next.
+pub fn settle_expectation(session: &mut Session, status: StatusCode, arrival: &Arrival) {
+    if arrival.request.expects_continue()
+        && !status.is_informational()
+        && !session.as_downstream_mut().is_body_done()
+    {
+        session.set_keepalive(None);
+    }
 }
 
 /// The whole answer as bytes, for a connection that pingora has not seen: its head was refused. It closes.

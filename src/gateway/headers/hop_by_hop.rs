@@ -1,8 +1,8 @@
 //! The fields that end at this hop (RFC 9110 section 7.6.1).
 
-use http::{HeaderName, header};
+use http::{HeaderMap, HeaderName, StatusCode, Version, header};
 use pingora::Result;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::protected::is_protected;
 use crate::gateway::request::Upgrade;
@@ -18,18 +18,7 @@ use crate::gateway::request::Upgrade;
 /// # Errors
 /// None in practice; pingora's signature allows for one.
 pub fn settle_connection(request: &mut RequestHeader, upgrade: Upgrade) -> Result<()> {
-    let nominated: Vec<HeaderName> = request
-        .headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
-        .filter(|name| {
-            *name != header::CONNECTION && *name != header::UPGRADE && !is_protected(name.as_str())
-        })
-        .filter(|name| request.headers.contains_key(name))
-        .collect();
-    for name in &nominated {
+    for name in nominated(&request.headers).iter().filter(|name| !is_protected(name.as_str())) {
         request.remove_header(name);
     }
     request.remove_header(&header::CONNECTION);
@@ -41,6 +30,44 @@ pub fn settle_connection(request: &mut RequestHeader, upgrade: Upgrade) -> Resul
             Ok(())
         }
     }
+}
+
+/// Removes from a service's answer what was said about its own connection. The client's `Connection` is
+/// pingora's to write.
+///
+/// A client of HTTP/1.0 knows no chunks (RFC 9112 section 7.1): for it the end of the connection is the end of
+/// the answer.
+pub fn settle_answer(answer: &mut ResponseHeader, client: Version) {
+    if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+        return;
+    }
+    for name in nominated(&answer.headers) {
+        answer.remove_header(&name);
+    }
+    for name in ["connection", "keep-alive", "proxy-connection"] {
+        answer.remove_header(name);
+    }
+    // A 426 says with it what the client should ask for.
+    if answer.status != StatusCode::UPGRADE_REQUIRED {
+        answer.remove_header(&header::UPGRADE);
+    }
+    if client == Version::HTTP_10 {
+        answer.remove_header(&header::TRANSFER_ENCODING);
+    }
+}
+
+/// The fields that `Connection` names and that are there, but for `Connection` and `Upgrade` themselves and the
+/// framing, which nobody may take away.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    const STAY: [HeaderName; 4] =
+        [header::CONNECTION, header::UPGRADE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
+        .filter(|name| !STAY.contains(name) && headers.contains_key(name))
+        .collect()
 }
 
 #[cfg(test)]
@@ -89,6 +116,48 @@ mod tests {
     fn naming_a_protected_header_leaves_it_to_be_stripped() {
         let fields = [("Connection", "X-Forwarded-For"), ("X-Forwarded-For", "evil")];
         assert_eq!(settled(&fields, Upgrade::None), "X-Forwarded-For: evil\r\n");
+    }
+
+    #[test]
+    fn answers_lose_what_was_about_the_services_connection() {
+        for (status, fields, client, expected) in [
+            (200, &[("A", "b"), ("Connection", "close, X, a"), ("X", "y")][..], Version::HTTP_11, ""),
+            (
+                200,
+                &[("Keep-Alive", "timeout=5"), ("Upgrade", "h2c"), ("A", "b")],
+                Version::HTTP_11,
+                "A: b\r\n",
+            ),
+            (
+                426,
+                &[("Upgrade", "websocket"), ("Connection", "upgrade")],
+                Version::HTTP_11,
+                "Upgrade: websocket\r\n",
+            ),
+            (
+                101,
+                &[("Upgrade", "websocket"), ("Connection", "upgrade")],
+                Version::HTTP_11,
+                "Connection: upgrade\r\nUpgrade: websocket\r\n",
+            ),
+            (
+                200,
+                &[("Content-Length", "1"), ("Connection", "content-length")],
+                Version::HTTP_11,
+                "Content-Length: 1\r\n",
+            ),
+            (200, &[("Transfer-Encoding", "chunked")], Version::HTTP_11, "Transfer-Encoding: chunked\r\n"),
+            (200, &[("Transfer-Encoding", "chunked")], Version::HTTP_10, ""),
+        ] {
+            let mut answer = ResponseHeader::build(status, None).unwrap();
+            for (name, value) in fields {
+                answer.append_header(*name, *value).unwrap();
+            }
+            settle_answer(&mut answer, client);
+            let mut wire = Vec::new();
+            answer.header_to_h1_wire(&mut wire);
+            assert_eq!(sorted(&String::from_utf8(wire).unwrap()), sorted(expected), "{status} {fields:?}");
+        }
     }
 
     fn sorted(wire: &str) -> Vec<&str> {

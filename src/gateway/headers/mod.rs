@@ -3,7 +3,7 @@
 //! A service behind the gateway believes a few headers without question: who the caller is, where the call
 //! came from. So every inbound header that any service could take for one of these is removed, on every
 //! route, and ours are set, one value each. Called in pingora's `upstream_request_filter`, except
-//! [`settle_connection`], which comes before.
+//! [`settle_connection`], which comes before, and [`settle_answer`], which is for the way back.
 //!
 //! What this module deliberately does not do: decide who the caller is, or believe anybody's forwarding
 //! headers.
@@ -16,6 +16,6 @@ mod protected;
 
 pub use credentials::{SESSION_COOKIE, remove_authorization, remove_session_cookie};
 pub use fold::folds_to;
-pub use hop_by_hop::settle_connection;
+pub use hop_by_hop::{settle_answer, settle_connection};
 pub use identity::{ConnectionFacts, set};
 pub use protected::{is_protected, strip};

@@ -89,6 +89,12 @@ impl AppBuilder {
         self.config(&route)
     }
 
+    /// None of the routes so far: a test that names all of its own.
+    pub fn without_routes(mut self) -> Self {
+        self.table().remove("route");
+        self
+    }
+
     /// More configuration, in TOML: keys replace those before, `[[route]]` and `[[upstream]]` add.
     pub fn config(mut self, text: &str) -> Self {
         let more: Table = text.parse().unwrap_or_else(|error| panic!("{error} in {text}"));

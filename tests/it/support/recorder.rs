@@ -202,8 +202,13 @@ struct Incoming {
 impl Incoming {
     /// Answers requests until the other side or a reply closes. Errors mean that it has gone.
     async fn serve(mut self) {
+        let mut fresh = true;
         while let Ok(Some(index)) = self.head().await {
-            let (mut request, reply) = self.look(index);
+            let (mut request, mut reply) = self.look(index);
+            if reply == Reply::CloseReused && !std::mem::take(&mut fresh) {
+                reply = Reply::Close;
+            }
+            fresh = false;
             // `100-continue` is for the service to send; ours always wants the body.
             if !request.header("expect").is_empty() && reply != Reply::Close {
                 let interim = b"HTTP/1.1 100 Continue\r\n\r\n";

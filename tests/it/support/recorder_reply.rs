@@ -23,6 +23,9 @@ pub enum Reply {
     Delay(Duration),
     /// Closes the connection as soon as the head is there, without an answer.
     Close,
+    /// The default answer to the first request of a connection; closes it when another one's head is there,
+    /// as a service does whose keep-alive time is just over.
+    CloseReused,
     /// 200 with this many bytes `x`.
     Big(usize),
     /// 101 after a real handshake, then every text and binary message comes back. Without the
@@ -61,7 +64,7 @@ pub(super) async fn answer(
 ) -> std::io::Result<After> {
     let headless = request.method == "HEAD";
     match reply {
-        Reply::Describe => describe(stream, request).await?,
+        Reply::Describe | Reply::CloseReused => describe(stream, request).await?,
         Reply::Delay(pause) => {
             tokio::time::sleep(*pause).await;
             describe(stream, request).await?;

@@ -1,0 +1,23 @@
+//! The proxy on the wire: raw bytes in, and the recording upstream as the judge of what came out behind.
+//!
+//! What single parsers and tables decide is tested next to them in `src`; here the whole way is.
+
+mod bodies;
+mod connections;
+mod credentials;
+mod forwarded;
+mod framing_of_bodies;
+mod front;
+mod heads;
+mod identity;
+mod limits;
+mod origin;
+
+mod provenance;
+mod refused_bodies;
+mod routing;
+mod stopping;
+mod streaming;
+mod upstream_failures;
+mod upstream_reuse;
+mod websocket;
