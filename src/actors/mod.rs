@@ -20,6 +20,7 @@ mod random;
 mod requests;
 mod revocations;
 mod sessions;
+mod store_metrics;
 mod supervisor;
 mod system;
 

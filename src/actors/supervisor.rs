@@ -214,6 +214,7 @@ impl Actor for Supervisor {
     ) -> Result<SupervisorState, ActorProcessingErr> {
         let mut state = SupervisorState { parts, running: Vec::new(), restarts: VecDeque::new() };
         for child in Child::ALL {
+            state.parts.workshop.metrics.watch_actor(child.name());
             state.start(child, &myself).await?;
         }
         Ok(state)
