@@ -97,7 +97,7 @@ impl PrivateRedis {
         let mut server = Command::new(&self.program);
         server
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"])
-            .args(["--protected-mode", "yes", "--maxclients", "1000", "--databases", "1"])
+            .args(["--protected-mode", "yes", "--maxclients", "1000", "--databases", "16"])
             .args(["--port", &self.address.port().to_string(), "--logfile", "redis.log"])
             .arg("--dir")
             .arg(&self.directory)
