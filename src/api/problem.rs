@@ -187,7 +187,8 @@ impl From<AuthError> for Problem {
                 "too many of these are under way; try again",
             ),
             AuthError::Unavailable(reason) => {
-                tracing::warn!(%reason, "call not done");
+                // The line of the request says `unavailable`; a store that fails is told once, by its observer.
+                tracing::debug!(%reason, "call not done");
                 Self::unavailable()
             }
             AuthError::Internal(reason) => {

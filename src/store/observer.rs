@@ -14,8 +14,10 @@ use super::StoreError;
 pub trait StoreObserver: Send + Sync + 'static {
     /// A call waited this long for its connection (SQLite: for its turn), whether it got it or not.
     fn waited(&self, wait: Duration);
+    /// A call was answered: it worked, or ended with [`StoreError::EmailTaken`].
+    fn answered(&self);
     /// A call ended with [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
-    fn failed(&self);
+    fn failed(&self, error: &StoreError);
 }
 
 /// Hears nothing: for commands and tests that nobody asks for counts.
@@ -24,14 +26,15 @@ pub struct Unobserved;
 
 impl StoreObserver for Unobserved {
     fn waited(&self, _wait: Duration) {}
-    fn failed(&self) {}
+    fn answered(&self) {}
+    fn failed(&self, _error: &StoreError) {}
 }
 
-/// The result of a whole call, told to the observer if it failed.
+/// The result of a whole call, told to the observer.
 pub(super) fn ended<T>(observer: &dyn StoreObserver, result: Result<T, StoreError>) -> Result<T, StoreError> {
     match &result {
-        Err(StoreError::Unavailable { .. } | StoreError::Corrupt { .. }) => observer.failed(),
-        Ok(_) | Err(StoreError::EmailTaken) => {}
+        Ok(_) | Err(StoreError::EmailTaken) => observer.answered(),
+        Err(error @ (StoreError::Unavailable { .. } | StoreError::Corrupt { .. })) => observer.failed(error),
     }
     result
 }

@@ -84,16 +84,18 @@ async fn a_url_that_cannot_be_used_is_refused_without_being_quoted() {
     }
 }
 
-/// Counts what it hears: waits and failures.
+/// Counts what it hears: waits, answers, failures.
 #[derive(Default)]
 struct Heard {
     waits: AtomicU32,
+    answers: AtomicU32,
     failures: AtomicU32,
 }
 
 impl Heard {
-    fn so_far(&self) -> (u32, u32) {
-        (self.waits.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
+    fn so_far(&self) -> (u32, u32, u32) {
+        let of = |count: &AtomicU32| count.load(Ordering::Relaxed);
+        (of(&self.waits), of(&self.answers), of(&self.failures))
     }
 }
 
@@ -102,7 +104,11 @@ impl StoreObserver for Heard {
         assert!(wait < PATIENCE, "{wait:?}");
         self.waits.fetch_add(1, Ordering::Relaxed);
     }
-    fn failed(&self) {
+    fn answered(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+    fn failed(&self, error: &StoreError) {
+        assert!(!matches!(error, StoreError::EmailTaken));
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -112,13 +118,14 @@ async fn the_observer_hears_of_every_wait_and_failure() {
     let (folder, heard) = (tempfile::tempdir().unwrap(), Arc::new(Heard::default()));
     let sqlite = SqliteStore::open(&folder.path().join("gateward.db"), heard.clone()).unwrap();
     assert!(sqlite.accounts(None, 1).await.is_err(), "there is no such table yet");
-    assert_eq!(heard.so_far(), (1, 1));
+    assert_eq!(heard.so_far(), (1, 0, 1));
     sqlite.migrate().await.unwrap();
+    let (_, answers, _) = heard.so_far();
     sqlite.create_account(new_account("person@example.com")).await.unwrap();
-    assert_eq!(heard.so_far(), (3, 1));
+    assert_eq!(heard.so_far(), (3, answers + 1, 1));
     let taken = sqlite.create_account(new_account("person@example.com")).await;
     assert!(matches!(taken, Err(StoreError::EmailTaken)));
-    assert_eq!(heard.so_far(), (4, 1), "an answer is no failure");
+    assert_eq!(heard.so_far(), (4, answers + 2, 1), "an answer is no failure");
 
     let (_listener, silent) = silent();
     for address in [refusing(), silent] {
@@ -126,12 +133,12 @@ async fn the_observer_hears_of_every_wait_and_failure() {
         let settings = postgres_settings(&format!("postgres://gate@{address}/main"), DEADLINE);
         let postgres = PostgresStore::connect(&settings, heard.clone()).await.unwrap();
         unavailable_soon(postgres.ping()).await;
-        assert_eq!(heard.so_far(), (1, 1), "postgres at {address}");
+        assert_eq!(heard.so_far(), (1, 0, 1), "postgres at {address}");
 
         let heard = Arc::new(Heard::default());
         let settings = redis_settings(&format!("redis://{address}/"), "t:".to_owned(), DEADLINE);
         let redis = RedisStore::connect(&settings, heard.clone()).await.unwrap();
         unavailable_soon(redis.ping()).await;
-        assert_eq!(heard.so_far(), (1, 1), "redis at {address}");
+        assert_eq!(heard.so_far(), (1, 0, 1), "redis at {address}");
     }
 }
