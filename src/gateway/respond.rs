@@ -48,14 +48,12 @@ pub async fn answer(
         head.append_header(name, value)?;
     }
     head.insert_header("x-request-id", id.to_string())?;
-    let answers_head = session.req_header().method == Method::HEAD;
     let bodiless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
     if !bodiless {
-        // RFC 9110 8.6: not on a 204; and on the answer to a HEAD that of the GET, which the router knows.
-        let length = headers.get(CONTENT_LENGTH).filter(|_| answers_head).cloned();
-        head.insert_header(CONTENT_LENGTH, length.unwrap_or_else(|| HeaderValue::from(body.len())))?;
+        // RFC 9110 8.6: not on a 204.
+        head.insert_header(CONTENT_LENGTH, body.len())?;
     }
-    let no_body = bodiless || answers_head;
+    let no_body = bodiless || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head), no_body).await?;
     if !no_body {
         session.write_response_body(Some(body), true).await?;
