@@ -34,13 +34,10 @@ pub struct Problem {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemBody<'a> {
     /// HTTP status, again.
-    #[schema(example = 409)]
     status: u16,
     /// The status in words.
-    #[schema(example = "Conflict")]
     title: &'a str,
-    /// Stable word a program may decide on.
-    #[schema(example = "email_exists")]
+    /// Stable word a program may decide on; which ones there are stands with each status.
     code: &'a str,
     /// A sentence for a person.
     detail: &'a str,
