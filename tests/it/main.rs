@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod operations;
 mod readme;
 mod store_contract;
 mod support;
