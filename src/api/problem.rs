@@ -34,6 +34,7 @@ pub struct Problem {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemBody<'a> {
     /// HTTP status, again.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// The status in words.
     title: &'a str,
