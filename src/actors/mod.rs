@@ -16,10 +16,12 @@ mod handle;
 mod hasher;
 mod job;
 pub mod keys;
+mod outage;
 mod random;
 mod requests;
 mod revocations;
 mod sessions;
+mod store_observer;
 mod supervisor;
 mod system;
 

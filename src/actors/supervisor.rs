@@ -111,7 +111,7 @@ impl Workshop {
         for revocation in &ended.revocations {
             if let Err(error) = self.shared.remove_session(revocation.session_id).await {
                 // It expires by itself, and the revocation decides.
-                tracing::warn!(%error, "session record not removed");
+                tracing::debug!(%error, "session record not removed");
             }
         }
     }
@@ -123,7 +123,7 @@ impl Workshop {
             return;
         }
         if let Err(error) = self.shared.put_session(session, ttl).await {
-            tracing::warn!(%error, "session record not kept");
+            tracing::debug!(%error, "session record not kept");
         }
     }
 
@@ -133,7 +133,7 @@ impl Workshop {
         match self.shared.session(id).await {
             Ok(Some(session)) => return Ok(session.is_live(now)),
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "session record not read"),
+            Err(error) => tracing::debug!(%error, "session record not read"),
         }
         match self.durable.session(id).await? {
             Some(session) if session.is_live(now) => {
@@ -214,6 +214,7 @@ impl Actor for Supervisor {
     ) -> Result<SupervisorState, ActorProcessingErr> {
         let mut state = SupervisorState { parts, running: Vec::new(), restarts: VecDeque::new() };
         for child in Child::ALL {
+            state.parts.workshop.metrics.watch_actor(child.name());
             state.start(child, &myself).await?;
         }
         Ok(state)

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::AuthHandle;
 use super::hasher::HashPlan;
 use super::keys::{self, KeysError};
+use super::store_observer::observer;
 use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
 use crate::config::{MigrateMode, Settings, StoreKind};
 use crate::domain::clock::Timestamp;
@@ -20,7 +21,7 @@ use crate::store::memory::MemoryStore;
 use crate::store::postgres::PostgresStore;
 use crate::store::redis::RedisStore;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{DurableStore, MigrationStatus, SharedStore, StoreError};
+use crate::store::{DurableStore, MigrationStatus, SharedStore, StoreError, StoreObserver, Unobserved};
 use crate::telemetry::metrics::Metrics;
 
 /// File of the embedded database inside the data directory.
@@ -87,7 +88,7 @@ impl AuthSystem {
     /// See [`StartError`]. Nothing is left running then.
     pub fn start(settings: &Settings, metrics: Arc<Metrics>, clock: Clock) -> Result<Self, StartError> {
         let runtime = runtime()?;
-        let (durable, shared) = runtime.block_on(open_stores(settings))?;
+        let (durable, shared) = runtime.block_on(open_stores(settings, |store| observer(&metrics, store)))?;
         runtime.block_on(prepare_schema(&*durable, settings.store.migrate))?;
         let ring = runtime.block_on(keys::load(
             &settings.token,
@@ -183,7 +184,7 @@ impl Drop for AuthSystem {
 pub fn migrations(settings: &Settings, run: MigrationRun) -> Result<MigrationStatus, StartError> {
     let runtime = runtime()?;
     runtime.block_on(async {
-        let (durable, _) = open_stores(settings).await?;
+        let (durable, _) = open_stores(settings, |_| Ok(Arc::new(Unobserved))).await?;
         Ok(match run {
             MigrationRun::Up => durable.migrate().await?,
             MigrationRun::Status => durable.migration_status().await?,
@@ -219,20 +220,22 @@ fn plan(settings: &Settings) -> HashPlan {
     }
 }
 
+/// Makes the stores of the configured kind, each with an observer made for its name.
 async fn open_stores(
     settings: &Settings,
+    observer_of: impl Fn(&'static str) -> Result<Arc<dyn StoreObserver>, StartError>,
 ) -> Result<(Arc<dyn DurableStore>, Arc<dyn SharedStore>), StartError> {
     match &settings.store.kind {
         StoreKind::Embedded => {
             let dir = &settings.server.data_dir;
             keys::make_private_dir(dir)
                 .map_err(|error| StartError::Failed(format!("data directory {}: {error}", dir.display())))?;
-            let durable = SqliteStore::open(&dir.join(DATABASE_FILE))?;
+            let durable = SqliteStore::open(&dir.join(DATABASE_FILE), observer_of("sqlite")?)?;
             Ok((Arc::new(durable), Arc::new(MemoryStore::new(SHARED_CAPACITY))))
         }
         StoreKind::Postgres { postgres, redis } => {
-            let durable = PostgresStore::connect(postgres).await?;
-            let shared = RedisStore::connect(redis).await?;
+            let durable = PostgresStore::connect(postgres, observer_of("postgres")?).await?;
+            let shared = RedisStore::connect(redis, observer_of("redis")?).await?;
             Ok((Arc::new(durable), Arc::new(shared)))
         }
     }
@@ -243,7 +246,7 @@ async fn prepare_schema(store: &dyn DurableStore, mode: MigrateMode) -> Result<(
     let mut tries = PATIENCE.as_millis() / TRY_AGAIN.as_millis();
     loop {
         let outcome = match mode {
-            MigrateMode::Auto => store.migrate().await,
+            MigrateMode::Auto => migrate(store).await,
             MigrateMode::Manual => store.migration_status().await,
         };
         match outcome {
@@ -256,6 +259,17 @@ async fn prepare_schema(store: &dyn DurableStore, mode: MigrateMode) -> Result<(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Applies what is pending, and says so.
+async fn migrate(store: &dyn DurableStore) -> Result<MigrationStatus, StoreError> {
+    let pending = store.migration_status().await?.pending;
+    let status = store.migrate().await?;
+    if !pending.is_empty() {
+        // By this process or, at the same moment, by another replica.
+        tracing::info!(migrations = pending.join(" "), "schema brought up to date");
+    }
+    Ok(status)
 }
 
 /// Serving before the revocations are known would accept tokens of ended sessions.

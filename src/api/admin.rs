@@ -63,6 +63,8 @@ async fn ready(State(state): State<AdminState>) -> Response {
 
 async fn metrics(State(state): State<AdminState>) -> Response {
     let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let used = state.check.cache_use();
+    state.metrics.token_cache_used(used.hits, used.misses);
     state.metrics.token_cache_entries.set(gauge(state.check.cached()));
     state.metrics.revocations.set(gauge(state.revocations.len()));
     let now = state.check.clock().now();

@@ -37,8 +37,12 @@ impl Modify for LoginScheme {
     }
 }
 
-/// Serves the document and the page.
+/// Serves the document and the page. The base layout has no field for the address of another document: this
+/// page is about this gateway, and asks for passwords.
 pub fn pages(document: utoipa::openapi::OpenApi) -> SwaggerUi {
-    let config = utoipa_swagger_ui::Config::default().display_request_duration(true).validator_url("none");
+    let config = utoipa_swagger_ui::Config::default()
+        .use_base_layout()
+        .display_request_duration(true)
+        .validator_url("none");
     SwaggerUi::new("/auth/docs").url(DOCUMENT, document).config(config)
 }

@@ -34,13 +34,11 @@ pub struct Problem {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemBody<'a> {
     /// HTTP status, again.
-    #[schema(example = 409)]
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// The status in words.
-    #[schema(example = "Conflict")]
     title: &'a str,
-    /// Stable word a program may decide on.
-    #[schema(example = "email_exists")]
+    /// Stable word a program may decide on; which ones there are stands with each status.
     code: &'a str,
     /// A sentence for a person.
     detail: &'a str,
@@ -187,7 +185,8 @@ impl From<AuthError> for Problem {
                 "too many of these are under way; try again",
             ),
             AuthError::Unavailable(reason) => {
-                tracing::warn!(%reason, "call not done");
+                // The line of the request says `unavailable`; a store that fails is told once, by its observer.
+                tracing::debug!(%reason, "call not done");
                 Self::unavailable()
             }
             AuthError::Internal(reason) => {

@@ -14,13 +14,13 @@ use crate::domain::id::AccountId;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   gateward token mint --subject 0190a5c8-7d1e-7cc4-9a7b-3f6f3c0e8a11
-  gateward token mint --subject 0190a5c8-7d1e-7cc4-9a7b-3f6f3c0e8a11 --lifetime 1h --count 1000 > tokens.txt";
+  gateward token mint --subject 0190a5c8-7d1e-7cc4-9a7b-3f6f3c0e8a11 --count 1000 > tokens.txt";
 
 const MINT_EXAMPLES: &str = "\
 Examples:
   gateward token mint --subject 0190a5c8-7d1e-7cc4-9a7b-3f6f3c0e8a11
   gateward token mint --subject 0190a5c8-7d1e-7cc4-9a7b-3f6f3c0e8a11 --role admin --scope read
-  gateward token mint --subject 0190a5c8-7d1e-7cc4-9a7b-3f6f3c0e8a11 --lifetime 1h --count 1000 > tokens.txt
+  gateward token mint --subject 0190a5c8-7d1e-7cc4-9a7b-3f6f3c0e8a11 --count 1000 > tokens.txt
 
 For tests and load. Tokens are signed with the store's signing key, and each belongs to a session of its own \
 that is stored like a login's: it is listed, and ending it ends the token. Whoever may run this may be \

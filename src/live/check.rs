@@ -6,6 +6,7 @@
 //! sends can grow the cache or push good tokens out of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -55,6 +56,17 @@ pub struct TokenCheck {
     revocations: LiveRevocations,
     clock: Clock,
     verified: Cache<Box<str>, Arc<Verified>, ByBytes>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// How often the cache of verified tokens was of use, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheUse {
+    /// Checks of a token that was in it.
+    pub hits: u64,
+    /// Checks that had to verify a signature.
+    pub misses: u64,
 }
 
 impl TokenCheck {
@@ -62,7 +74,15 @@ impl TokenCheck {
     pub fn new(parties: Parties, keys: LiveKeys, revocations: LiveRevocations, clock: Clock) -> Self {
         let entries = usize::try_from(CACHE_BYTES / (ENTRY_OVERHEAD + 700)).unwrap_or(1);
         let verified = Cache::with_weighter(entries, CACHE_BYTES, ByBytes);
-        Self { parties, keys, revocations, clock, verified }
+        Self {
+            parties,
+            keys,
+            revocations,
+            clock,
+            verified,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
     }
 
     /// Who issues for whom.
@@ -85,6 +105,11 @@ impl TokenCheck {
         self.verified.len()
     }
 
+    /// How the cache was used. Counted here, for this layer knows no metrics.
+    pub fn cache_use(&self) -> CacheUse {
+        CacheUse { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
+    }
+
     /// Judges a token by everything this process knows at this moment.
     ///
     /// # Errors
@@ -94,12 +119,14 @@ impl TokenCheck {
         let now = self.clock.now();
         let verified = match self.verified.get(token) {
             Some(hit) if hit.key_generation == keys.generation() => {
+                self.hits.fetch_add(1, Ordering::Relaxed);
                 if !hit.claims.is_current(now) {
                     return Err(TokenRefusal::Expired);
                 }
                 hit
             }
             Some(_) | None => {
+                self.misses.fetch_add(1, Ordering::Relaxed);
                 let claims = token::verify(token, &self.parties, &keys, now)?;
                 let identity = IdentityValues::of(&claims);
                 let fresh = Arc::new(Verified { claims, identity, key_generation: keys.generation() });
@@ -158,6 +185,7 @@ mod tests {
         let (check, _keys, revocations, token, session_id) = setup();
         assert!(check.check(&token).is_ok());
         assert_eq!(check.cached(), 1);
+        assert_eq!(check.cache_use(), CacheUse { hits: 0, misses: 1 });
         revocations.add(&[Revocation {
             number: 1,
             session_id,
@@ -166,6 +194,7 @@ mod tests {
             reason: EndReason::Logout,
         }]);
         assert_eq!(check.check(&token).map(|_| ()), Err(TokenRefusal::SessionEnded));
+        assert_eq!(check.cache_use(), CacheUse { hits: 1, misses: 1 });
     }
 
     #[test]

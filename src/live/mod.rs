@@ -12,7 +12,7 @@ mod identity;
 mod keys;
 mod revocations;
 
-pub use check::{TokenCheck, Verified};
+pub use check::{CacheUse, TokenCheck, Verified};
 pub use clock::Clock;
 pub use identity::IdentityValues;
 pub use keys::{KeyPublisher, LiveKeys, keys_channel};

@@ -8,6 +8,7 @@ mod columns;
 mod contract;
 pub mod memory;
 mod migrations;
+mod observer;
 pub mod postgres;
 pub mod redis;
 pub mod sqlite;
@@ -15,3 +16,4 @@ pub mod sqlite;
 pub use contract::{
     DurableStore, EndedSessions, MigrationStatus, OneTimeCode, SealedKey, SharedStore, StoreError,
 };
+pub use observer::{StoreObserver, Unobserved};

@@ -70,10 +70,8 @@ labels! {
     LoginResult {
         /// A session was made.
         Ok = "ok",
-        /// Unknown address or wrong password.
+        /// Unknown address, wrong password or disabled account.
         InvalidCredentials = "invalid_credentials",
-        /// Right password, disabled account.
-        AccountDisabled = "account_disabled",
         /// Too much to do at the moment.
         Busy = "busy",
         /// Our fault.

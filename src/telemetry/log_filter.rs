@@ -24,11 +24,14 @@ pub(super) fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
 /// Libraries print what they work on below info: header lines with tokens (pingora, h2), statement
 /// parameters (tokio-postgres). And pingora prints raw request bytes or targets at error and warn
 /// already ("Fail to proxy", "invalid content-length"); the line per request says the same without
-/// them. No configuration lifts these ceilings, so a secret cannot reach the log by a log level.
+/// them. The pool of connections tells each one it lost; the store's observer tells of the outage once.
+/// No configuration lifts these ceilings, so a secret cannot reach the log by a log level.
 pub(super) fn ceilings() -> Targets {
     Targets::new()
         .with_default(LevelFilter::INFO)
         .with_target("gateward", LevelFilter::TRACE)
+        .with_target("refinery", LevelFilter::WARN)
+        .with_target("deadpool", LevelFilter::ERROR)
         .with_target("pingora", LevelFilter::WARN)
         .with_target("pingora_core::protocols", LevelFilter::OFF)
         .with_target("pingora_proxy", LevelFilter::OFF)
@@ -50,7 +53,9 @@ mod tests {
             tracing::info!(target: "pingora_core::server", "secret-4");
             tracing::debug!(target: "tokio_postgres::x", "parameters secret-5");
             tracing::warn!(target: "pingora_core::server", "shown-1");
-            tracing::info!(target: "refinery_core", "shown-2");
+            tracing::info!(target: "refinery_core::traits", "secret-6");
+            tracing::warn!(target: "deadpool.postgres", "secret-7");
+            tracing::info!(target: "some_library", "shown-2");
             tracing::trace!(target: "gateward::gateway", "shown-3");
         });
         assert!(!text.contains("secret"), "{text}");

@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod operations;
 mod proxy;
 mod readme;
 mod store_contract;

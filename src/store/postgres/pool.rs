@@ -6,6 +6,7 @@
 //!   stuck on it.
 //! - A call that finds its connection gone (the server restarted) is tried once more on a fresh one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -16,11 +17,13 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Failure, ends_connection, lost_connection, unavailable};
 use crate::store::StoreError;
+use crate::store::observer::{StoreObserver, Waiting, ended};
 
 /// The pool with the deadline of its calls.
 pub(super) struct CallPool {
     pool: Pool,
     deadline: Duration,
+    observer: Arc<dyn StoreObserver>,
 }
 
 impl CallPool {
@@ -30,6 +33,7 @@ impl CallPool {
         tls: MakeRustlsConnect,
         max_connections: usize,
         deadline: Duration,
+        observer: Arc<dyn StoreObserver>,
     ) -> Result<Self, StoreError> {
         let manager =
             Manager::from_config(config, tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
@@ -39,23 +43,24 @@ impl CallPool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| unavailable(error.to_string()))?;
-        Ok(Self { pool, deadline })
+        Ok(Self { pool, deadline, observer })
     }
 
-    /// Puts the deadline round `work`, which is dropped when it passes.
+    /// Puts the deadline round `work`, which is dropped when it passes, and tells the observer of a failure.
     pub(super) async fn within_deadline<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.deadline, work).await {
-            Ok(result) => Ok(result?),
+        let result = match tokio::time::timeout(self.deadline, work).await {
+            Ok(result) => result.map_err(StoreError::from),
             Err(_) => Err(unavailable(format!("no answer within {} ms", self.deadline.as_millis()))),
-        }
+        };
+        ended(&*self.observer, result)
     }
 
     /// The tries of one call.
     pub(super) fn tries(&self) -> Tries<'_> {
-        Tries { pool: &self.pool, retried: false }
+        Tries { pool: &self.pool, observer: &self.observer, retried: false }
     }
 }
 
@@ -86,12 +91,14 @@ pub(super) use call;
 /// How often a call was tried: at most twice.
 pub(super) struct Tries<'p> {
     pool: &'p Pool,
+    observer: &'p Arc<dyn StoreObserver>,
     retried: bool,
 }
 
 impl Tries<'_> {
     /// A connection, new or used.
     pub(super) async fn lease(&self) -> Result<Lease, Failure> {
+        let _waiting = Waiting::begin(self.observer);
         Ok(Lease(Some(self.pool.get().await.map_err(Failure::Connection)?)))
     }
 

@@ -1,5 +1,7 @@
 //! [`PostgresStore`]: the contract's calls, each one an operation on a pooled connection.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use deadpool_postgres::Client;
 use tokio_postgres::Config;
@@ -15,13 +17,15 @@ use crate::domain::id::{AccountId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session};
-use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError};
+use crate::store::observer::ended;
+use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError, StoreObserver};
 
 /// Accounts, sessions, revocations and keys in Postgres 12 or newer.
 pub struct PostgresStore {
     calls: CallPool,
     migrations: Config,
     tls: MakeRustlsConnect,
+    observer: Arc<dyn StoreObserver>,
 }
 
 impl PostgresStore {
@@ -31,19 +35,28 @@ impl PostgresStore {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the URL or `tls_ca_file` cannot be used.
-    pub async fn connect(settings: &PostgresSettings) -> Result<Self, StoreError> {
+    pub async fn connect(
+        settings: &PostgresSettings,
+        observer: Arc<dyn StoreObserver>,
+    ) -> Result<Self, StoreError> {
         let config = connect::config(settings, settings.timeout)?;
         let migrations = connect::config(settings, migrate::DEADLINE)?;
         let tls = connect::tls(&config, settings.tls_ca_file.as_deref())?;
-        let calls = CallPool::new(config, tls.clone(), settings.max_connections, settings.timeout)?;
-        Ok(Self { calls, migrations, tls })
+        let calls = CallPool::new(
+            config,
+            tls.clone(),
+            settings.max_connections,
+            settings.timeout,
+            Arc::clone(&observer),
+        )?;
+        Ok(Self { calls, migrations, tls, observer })
     }
 }
 
 #[async_trait]
 impl DurableStore for PostgresStore {
     async fn migrate(&self) -> Result<MigrationStatus, StoreError> {
-        migrate::run(&self.migrations, self.tls.clone()).await
+        ended(&*self.observer, migrate::run(&self.migrations, self.tls.clone()).await)
     }
 
     async fn migration_status(&self) -> Result<MigrationStatus, StoreError> {

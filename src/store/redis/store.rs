@@ -1,5 +1,6 @@
 //! [`RedisStore`]: the contract's calls, each one a single command.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,13 +13,15 @@ use super::manager::Manager;
 use crate::config::RedisSettings;
 use crate::domain::id::SessionId;
 use crate::domain::session::Session;
-use crate::store::{OneTimeCode, SharedStore, StoreError};
+use crate::store::observer::{Waiting, ended};
+use crate::store::{OneTimeCode, SharedStore, StoreError, StoreObserver};
 
 /// Session records and one-time codes in Redis.
 pub struct RedisStore {
     pool: Pool<Manager>,
     prefix: String,
     deadline: Duration,
+    observer: Arc<dyn StoreObserver>,
 }
 
 impl RedisStore {
@@ -30,7 +33,10 @@ impl RedisStore {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the URL cannot be used.
-    pub async fn connect(settings: &RedisSettings) -> Result<Self, StoreError> {
+    pub async fn connect(
+        settings: &RedisSettings,
+        observer: Arc<dyn StoreObserver>,
+    ) -> Result<Self, StoreError> {
         // The parser's own words may quote the URL, so they are not passed on.
         let client = Client::open(settings.url.expose_secret())
             .map_err(|_| unavailable("redis.url is not a redis:// URL that can be used".to_owned()))?;
@@ -49,19 +55,22 @@ impl RedisStore {
             .connection_timeout(settings.timeout)
             .test_on_check_out(true)
             .build_unchecked(Manager::new(client, settings.timeout));
-        Ok(Self { pool, prefix: settings.key_prefix.clone(), deadline: settings.timeout })
+        Ok(Self { pool, prefix: settings.key_prefix.clone(), deadline: settings.timeout, observer })
     }
 
     /// Runs a command within the deadline, which covers waiting for a connection too.
     async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         let work = async {
+            let waiting = Waiting::begin(&self.observer);
             let mut connection = self.pool.get().await.map_err(|error| no_connection(&error))?;
+            drop(waiting);
             connection.run(command).await.map_err(|error| judge(&error))
         };
-        match tokio::time::timeout(self.deadline, work).await {
+        let result = match tokio::time::timeout(self.deadline, work).await {
             Ok(result) => result,
             Err(_) => Err(unavailable(format!("no answer within {} ms", self.deadline.as_millis()))),
-        }
+        };
+        ended(&*self.observer, result)
     }
 
     fn session_key(&self, id: SessionId) -> String {
@@ -76,6 +85,19 @@ impl RedisStore {
             }
         }
         key
+    }
+}
+
+/// A record, which must be that of the session it was asked for.
+fn read(json: &[u8], id: SessionId) -> Result<Session, StoreError> {
+    // serde's own words quote the record.
+    let session: Session = serde_json::from_slice(json).map_err(|error| {
+        corrupt(format!("a session record cannot be read: {:?} at {}", error.classify(), error.column()))
+    })?;
+    if session.id == id {
+        Ok(session)
+    } else {
+        Err(corrupt("a session record lies under another session's key".to_owned()))
     }
 }
 
@@ -107,15 +129,7 @@ impl SharedStore for RedisStore {
         command.arg(self.session_key(id));
         let json: Option<Vec<u8>> = self.run(&command).await?;
         let Some(json) = json else { return Ok(None) };
-        // serde's own words quote the record.
-        let session: Session = serde_json::from_slice(&json).map_err(|error| {
-            corrupt(format!("a session record cannot be read: {:?} at {}", error.classify(), error.column()))
-        })?;
-        if session.id == id {
-            Ok(Some(session))
-        } else {
-            Err(corrupt("a session record lies under another session's key".to_owned()))
-        }
+        ended(&*self.observer, read(&json, id)).map(Some)
     }
 
     async fn remove_session(&self, id: SessionId) -> Result<(), StoreError> {

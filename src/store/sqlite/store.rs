@@ -1,6 +1,7 @@
 //! [`SqliteStore`]: the contract's calls, each one an operation on the database thread.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,7 +16,8 @@ use crate::domain::id::{AccountId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session};
-use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError};
+use crate::store::observer::ended;
+use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError, StoreObserver};
 
 /// Deadline of one call. Longer than SQLite's own wait for another writer, so that a locked file says so.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -26,6 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 pub struct SqliteStore {
     thread: DatabaseThread,
     path: PathBuf,
+    observer: Arc<dyn StoreObserver>,
 }
 
 impl SqliteStore {
@@ -35,9 +38,10 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Unavailable`] if the file cannot be opened or written, [`StoreError::Corrupt`] if
     /// it is no database.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, observer: Arc<dyn StoreObserver>) -> Result<Self, StoreError> {
         let connection = open::open(path)?;
-        Ok(Self { thread: DatabaseThread::start(connection)?, path: path.to_owned() })
+        let thread = DatabaseThread::start(connection, Arc::clone(&observer))?;
+        Ok(Self { thread, path: path.to_owned(), observer })
     }
 
     async fn call<T: Send + 'static>(
@@ -51,7 +55,7 @@ impl SqliteStore {
 #[async_trait]
 impl DurableStore for SqliteStore {
     async fn migrate(&self) -> Result<MigrationStatus, StoreError> {
-        let lock = migrate::lock(&self.path).await?;
+        let lock = ended(&*self.observer, migrate::lock(&self.path).await)?;
         let run = move |connection: &mut Connection| {
             let status = migrate::run(connection);
             drop(lock);
@@ -145,11 +149,12 @@ impl DurableStore for SqliteStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Unobserved;
 
     #[tokio::test]
     async fn a_full_disk_is_unavailable_and_reading_goes_on() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("gateward.db")).unwrap();
+        let store = SqliteStore::open(&folder.path().join("gateward.db"), Arc::new(Unobserved)).unwrap();
         store.migrate().await.unwrap();
         // SQLite's own bound on the file's size fails as a full disk does.
         let fill = |connection: &mut Connection| {

@@ -6,6 +6,7 @@
 //! whether it happened.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::error::{Failure, corrupt, unavailable};
 use crate::store::StoreError;
+use crate::store::observer::{self, StoreObserver, Waiting};
 
 /// Jobs that may wait. More are refused at once. Callers hold a permit long before they come here, so
 /// this is a last bound and not a throttle.
@@ -24,17 +26,21 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 /// The way to the thread. Dropping it lets the thread end.
 pub(super) struct DatabaseThread {
     jobs: SyncSender<Job>,
+    observer: Arc<dyn StoreObserver>,
 }
 
 impl DatabaseThread {
     /// Starts the thread, which owns `connection` from now on.
-    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        connection: Connection,
+        observer: Arc<dyn StoreObserver>,
+    ) -> Result<Self, StoreError> {
         let (jobs, waiting) = sync_channel(QUEUE);
         std::thread::Builder::new()
             .name("sqlite".to_owned())
             .spawn(move || work(connection, &waiting))
             .map_err(|error| unavailable(format!("cannot start a thread: {error}")))?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, observer })
     }
 
     /// Runs `operation` on the thread and waits for its result, at most `deadline`.
@@ -43,8 +49,18 @@ impl DatabaseThread {
         deadline: Duration,
         operation: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
+        observer::ended(&*self.observer, self.run(deadline, operation).await)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        operation: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
+        let waiting = Waiting::begin(&self.observer);
         let job: Job = Box::new(move |connection| {
+            drop(waiting);
             if reply.is_closed() {
                 return;
             }
@@ -86,6 +102,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::store::Unobserved;
 
     const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -94,7 +111,7 @@ mod tests {
     }
 
     fn thread() -> DatabaseThread {
-        DatabaseThread::start(Connection::open_in_memory().unwrap()).unwrap()
+        DatabaseThread::start(Connection::open_in_memory().unwrap(), Arc::new(Unobserved)).unwrap()
     }
 
     fn is_unavailable<T>(result: Result<T, StoreError>) -> bool {

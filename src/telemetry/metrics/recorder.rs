@@ -32,10 +32,8 @@ pub struct Metrics {
     request_durations: HistogramVec,
     auth_checks: IntCounterVec,
     auth_ok: IntCounter,
-    /// [`families::TOKEN_CACHE_HITS`]
-    pub token_cache_hits: IntCounter,
-    /// [`families::TOKEN_CACHE_MISSES`]
-    pub token_cache_misses: IntCounter,
+    token_cache_hits: IntCounter,
+    token_cache_misses: IntCounter,
     /// [`families::TOKEN_CACHE_ENTRIES`]
     pub token_cache_entries: IntGauge,
     /// [`families::HASH_QUEUE_LENGTH`]
@@ -154,6 +152,13 @@ impl Metrics {
         add(&self.auth_checks, &[AuthResult::Error.as_str(), reason], 1);
     }
 
+    /// The cache of verified tokens was used so often since the start. Never goes back.
+    pub fn token_cache_used(&self, hits: u64, misses: u64) {
+        let _one_at_a_time = self.rendering.lock();
+        raise(&self.token_cache_hits, hits);
+        raise(&self.token_cache_misses, misses);
+    }
+
     /// A hash job ended.
     pub fn hash_job(&self, result: HashResult) {
         add(&self.hash_jobs, &[result.as_str()], 1);
@@ -201,4 +206,9 @@ fn add(counters: &IntCounterVec, labels: &[&str], by: u64) {
     if let Ok(counter) = counters.get_metric_with_label_values(labels) {
         counter.inc_by(by);
     }
+}
+
+/// Brings a counter up to a count that is kept elsewhere. One caller at a time.
+pub(super) fn raise(counter: &IntCounter, to: u64) {
+    counter.inc_by(to.saturating_sub(counter.get()));
 }

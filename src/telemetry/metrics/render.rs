@@ -2,7 +2,7 @@
 
 use prometheus::TextEncoder;
 
-use super::recorder::{Metrics, MetricsError};
+use super::recorder::{Metrics, MetricsError, raise};
 
 /// The media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -15,7 +15,7 @@ impl Metrics {
     pub fn render(&self) -> Result<String, MetricsError> {
         let _one_at_a_time = self.rendering.lock();
         if let Some(lines) = self.dropped_lines.get() {
-            self.log_lines_dropped.inc_by(lines.count().saturating_sub(self.log_lines_dropped.get()));
+            raise(&self.log_lines_dropped, lines.count());
         }
         if let Some(process) = &self.process {
             process.update();

@@ -9,13 +9,13 @@ use gateward::store::memory::MemoryStore;
 use gateward::store::redis::RedisStore;
 use gateward::store::{OneTimeCode, SharedStore};
 
-use super::fixtures::{DAY, NOW, PATIENCE, at_once, new_account, redis_settings, session_of};
+use super::fixtures::{DAY, NOW, PATIENCE, at_once, new_account, redis_settings, session_of, unobserved};
 use crate::support::services::services;
 
 pub async fn redis_store() -> RedisStore {
     let services = services();
     let settings = redis_settings(&services.redis_url(), services.new_key_prefix(), PATIENCE);
-    RedisStore::connect(&settings).await.unwrap()
+    RedisStore::connect(&settings, unobserved()).await.unwrap()
 }
 
 macro_rules! on_both_shared_kinds {

@@ -14,7 +14,7 @@ use gateward::domain::password_hash::PasswordHash;
 use gateward::domain::session::{Session, SessionState};
 use gateward::store::postgres::PostgresStore;
 use gateward::store::sqlite::SqliteStore;
-use gateward::store::{DurableStore, StoreError};
+use gateward::store::{DurableStore, StoreError, StoreObserver, Unobserved};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -28,9 +28,14 @@ pub const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// For stores that nobody asks for counts.
+pub fn unobserved() -> Arc<dyn StoreObserver> {
+    Arc::new(Unobserved)
+}
+
 pub async fn migrated_sqlite() -> (Arc<dyn DurableStore>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("gateward.db")).unwrap();
+    let store = SqliteStore::open(&folder.path().join("gateward.db"), unobserved()).unwrap();
     store.migrate().await.unwrap();
     (Arc::new(store), folder)
 }
@@ -42,7 +47,7 @@ pub async fn migrated_postgres() -> Arc<dyn DurableStore> {
 }
 
 pub async fn postgres_store(url: &str) -> PostgresStore {
-    PostgresStore::connect(&postgres_settings(url, PATIENCE)).await.unwrap()
+    PostgresStore::connect(&postgres_settings(url, PATIENCE), unobserved()).await.unwrap()
 }
 
 pub fn postgres_settings(url: &str, timeout: Duration) -> PostgresSettings {

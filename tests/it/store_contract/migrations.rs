@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gateward::store::sqlite::SqliteStore;
 use gateward::store::{DurableStore, MigrationStatus};
 
-use super::fixtures::{at_once, is_corrupt, is_unavailable, postgres_store};
+use super::fixtures::{at_once, is_corrupt, is_unavailable, postgres_store, unobserved};
 use super::postgres::Raw;
 use crate::support::services::services;
 
@@ -47,14 +47,14 @@ async fn eight_replicas_migrate_one_postgres_at_once() {
 async fn eight_stores_migrate_one_sqlite_file_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateward.db");
-    check(std::array::from_fn(|_| Arc::new(SqliteStore::open(&path).unwrap()) as _)).await;
+    check(std::array::from_fn(|_| Arc::new(SqliteStore::open(&path, unobserved()).unwrap()) as _)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_tasks_migrate_through_one_sqlite_store_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let store: Arc<dyn DurableStore> =
-        Arc::new(SqliteStore::open(&folder.path().join("gateward.db")).unwrap());
+        Arc::new(SqliteStore::open(&folder.path().join("gateward.db"), unobserved()).unwrap());
     check(std::array::from_fn(|_| Arc::clone(&store))).await;
 }
 
@@ -80,7 +80,7 @@ async fn an_edited_or_unknown_migration_in_sqlite_is_refused() {
     for change in [EDITED, NEWER] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gateward.db");
-        let store = SqliteStore::open(&path).unwrap();
+        let store = SqliteStore::open(&path, unobserved()).unwrap();
         store.migrate().await.unwrap();
         rusqlite::Connection::open(&path).unwrap().execute_batch(change).unwrap();
         let result = store.migrate().await;

@@ -11,7 +11,7 @@ use tokio_postgres::NoTls;
 
 use super::fixtures::{
     NOW, PATIENCE, at_once, is_corrupt, is_unavailable, postgres_settings, postgres_store, session_of,
-    stored_account, stored_sessions,
+    stored_account, stored_sessions, unobserved,
 };
 use crate::support::services::services;
 
@@ -100,7 +100,7 @@ async fn a_call_that_waits_for_a_lock_gives_up_in_time_and_the_next_one_works() 
     let (url, patient) = migrated().await;
     let account = stored_account(&*patient, "person@example.com").await;
     let settings = postgres_settings(&url, Duration::from_millis(250));
-    let store = PostgresStore::connect(&settings).await.unwrap();
+    let store = PostgresStore::connect(&settings, unobserved()).await.unwrap();
     let raw = Raw::connect(&url).await;
     raw.run("BEGIN; LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE").await;
     // More calls than there are connections, one after the other: none of them stays stuck.
@@ -115,7 +115,8 @@ async fn a_call_that_waits_for_a_lock_gives_up_in_time_and_the_next_one_works() 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_carry_our_name_and_the_server_takes_our_options() {
     let url = services().new_database();
-    let store = PostgresStore::connect(&postgres_settings(&url, Duration::from_secs(7))).await.unwrap();
+    let store =
+        PostgresStore::connect(&postgres_settings(&url, Duration::from_secs(7)), unobserved()).await.unwrap();
     store.ping().await.unwrap();
     let raw = Raw::connect(&url).await;
     let found: i64 = raw

@@ -6,7 +6,9 @@ use std::time::Duration;
 use gateward::store::SharedStore;
 use gateward::store::redis::RedisStore;
 
-use super::fixtures::{DAY, PATIENCE, at_once, is_corrupt, new_account, redis_settings, session_of};
+use super::fixtures::{
+    DAY, PATIENCE, at_once, is_corrupt, new_account, redis_settings, session_of, unobserved,
+};
 use crate::support::services::services;
 
 async fn raw() -> redis::aio::MultiplexedConnection {
@@ -17,7 +19,7 @@ async fn raw() -> redis::aio::MultiplexedConnection {
 async fn store_with_prefix() -> (Arc<RedisStore>, String) {
     let prefix = services().new_key_prefix();
     let settings = redis_settings(&services().redis_url(), prefix.clone(), PATIENCE);
-    (Arc::new(RedisStore::connect(&settings).await.unwrap()), prefix)
+    (Arc::new(RedisStore::connect(&settings, unobserved()).await.unwrap()), prefix)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +57,7 @@ const OWN_DATABASE: u32 = 7;
 async fn it_recovers_by_itself_after_all_connections_were_killed() {
     let url = format!("{}/{OWN_DATABASE}", services().redis_url().trim_end_matches('/'));
     let settings = redis_settings(&url, services().new_key_prefix(), Duration::from_secs(1));
-    let store = Arc::new(RedisStore::connect(&settings).await.unwrap());
+    let store = Arc::new(RedisStore::connect(&settings, unobserved()).await.unwrap());
     let answers = async || {
         while store.ping().await.is_err() {
             tokio::task::yield_now().await;

@@ -11,12 +11,13 @@ use tempfile::TempDir;
 
 use super::fixtures::{
     NOW, at_once, is_corrupt, is_unavailable, new_account, session_of, stored_account, stored_sessions,
+    unobserved,
 };
 
 async fn migrated() -> (SqliteStore, PathBuf, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateward.db");
-    let store = SqliteStore::open(&path).unwrap();
+    let store = SqliteStore::open(&path, unobserved()).unwrap();
     store.migrate().await.unwrap();
     (store, path, folder)
 }
@@ -26,7 +27,7 @@ async fn what_was_stored_is_there_after_opening_again() {
     let (store, path, _folder) = migrated().await;
     let account = stored_account(&store, "person@example.com").await;
     // A second store while the first one is open: as after kill -9, nothing was tidied up.
-    let again = SqliteStore::open(&path).unwrap();
+    let again = SqliteStore::open(&path, unobserved()).unwrap();
     assert_eq!(again.account(account.id).await.unwrap().as_ref(), Some(&account));
     drop(store);
     assert_eq!(again.account(account.id).await.unwrap(), Some(account));
@@ -46,7 +47,7 @@ async fn a_file_that_another_process_locks_is_unavailable_until_it_is_free() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_that_register_one_address_make_one_account() {
     let (first, path, _folder) = migrated().await;
-    let stores = [Arc::new(first), Arc::new(SqliteStore::open(&path).unwrap())];
+    let stores = [Arc::new(first), Arc::new(SqliteStore::open(&path, unobserved()).unwrap())];
     let results = at_once(100, |number| {
         let store = Arc::clone(&stores[number % 2]);
         async move { store.create_account(new_account("person@example.com")).await }

@@ -1,0 +1,15 @@
+//! What operators do and see: the command line, the configuration, the log, the admin listener, the
+//! documentation of the API. Each by running the program.
+
+mod accounts;
+mod admin;
+mod command_line;
+mod configuration;
+mod migrations;
+mod openapi;
+mod outage;
+mod prometheus;
+mod secrets;
+mod starting;
+mod tokens;
+mod workplace;
