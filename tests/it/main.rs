@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod flows;
 mod readme;
 mod store_contract;
 mod support;
