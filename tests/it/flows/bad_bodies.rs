@@ -85,6 +85,8 @@ both_kinds!(json_of_another_shape_is_a_422_that_names_the_field_and_no_value, |a
             (format!(r#"{{"email":"a@b.example","email":"c@d.example","password":"{secret}"}}"#), "email"),
             (format!(r#"{{"email":"a@b.example","password":"{secret}","password":"{secret}"}}"#), "password"),
             ("[]".to_owned(), "object"),
+            (json!(["a@example.com", secret]).to_string(), "object"),
+            (json!(["a@example.com", secret, null]).to_string(), "object"),
             ("null".to_owned(), "object"),
             (json!(secret).to_string(), "object"),
             (

@@ -81,10 +81,6 @@ fn bad_claims(good: &Value) -> Vec<(String, String)> {
         ("two objects", format!("{text}{text}")),
         ("cut", text[..text.len() - 1].to_owned()),
         ("5 000 levels deep", "[".repeat(5_000)),
-        (
-            "a deep unknown member",
-            text.replacen('{', &format!("{{\"x\":{}{},", "[".repeat(2_000), "]".repeat(2_000)), 1),
-        ),
     ] {
         bad.push((what.to_owned(), payload));
     }

@@ -1,7 +1,7 @@
 //! Ending a session.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, Response};
@@ -88,33 +88,38 @@ both_kinds!(no_call_that_started_after_the_204_is_admitted, |app| async move {
     let app = Arc::new(app);
     let (_, token) = app.new_person().await;
     let stop = Arc::new(AtomicBool::new(false));
-    let admitted = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (admitted, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..CALLERS {
-        let (app, token, stop, admitted) =
-            (Arc::clone(&app), token.clone(), Arc::clone(&stop), Arc::clone(&admitted));
+        let (app, token, stop) = (Arc::clone(&app), token.clone(), Arc::clone(&stop));
+        let (admitted, refused) = (Arc::clone(&admitted), Arc::clone(&refused));
         callers.spawn(async move {
             let mut calls = Vec::new();
             while !stop.load(Ordering::Relaxed) {
                 let started = Instant::now();
                 let status = app.get("/private", &token).await.status().as_u16();
-                admitted.fetch_add(usize::from(status == 200), Ordering::Relaxed);
+                let counter = if status == 200 { &admitted } else { &refused };
+                counter.fetch_add(1, Ordering::Relaxed);
                 calls.push((started, status));
             }
             calls
         });
     }
-    let busy = || std::future::ready(admitted.load(Ordering::Relaxed) > CALLERS);
-    assert!(eventually(SOON, busy).await, "calls pass before the logout");
+    // More by twice the callers: all but those under way now have started later.
+    let many_more = |counter: &Arc<AtomicUsize>| {
+        let counter = Arc::clone(counter);
+        let goal = counter.load(Ordering::Relaxed) + 2 * CALLERS;
+        eventually(SOON, move || std::future::ready(counter.load(Ordering::Relaxed) > goal))
+    };
+    assert!(many_more(&admitted).await, "calls pass before the logout");
     assert_eq!(logout(&app, &token).await.status(), 204);
     let ended = Instant::now();
-    let refused = || async { app.get("/private", &token).await.status() == 401 };
-    assert!(eventually(SOON, refused).await);
+    assert!(many_more(&refused).await, "calls are refused after it");
     stop.store(true, Ordering::Relaxed);
 
     let calls: Vec<_> = callers.join_all().await.into_iter().flatten().collect();
     assert!(calls.iter().all(|(_, status)| [200, 401].contains(status)), "{calls:?}");
     let after: Vec<_> = calls.iter().filter(|(started, _)| *started > ended).collect();
     assert!(after.iter().all(|(_, status)| *status == 401), "{after:?}");
-    assert!(calls.iter().any(|(_, status)| *status == 401), "the callers saw the end");
+    assert!(after.len() > CALLERS, "calls started after the 204: {}", after.len());
 });

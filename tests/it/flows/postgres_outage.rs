@@ -48,17 +48,17 @@ async fn assert_refuses_soon(app: &TestApp, email: &str, token: &str) {
         ("/auth/register", Some(known.clone())),
         ("/auth/me", None),
     ] {
-        // The quickest of five: other tests keep the machine busy, and may delay any single one.
-        let mut quickest = Duration::MAX;
-        for _ in 0..5 {
+        // One of five must be in time: other tests keep the machine busy, and may delay any single one.
+        let mut took = Vec::new();
+        while took.len() < 5 && took.last().is_none_or(|took| *took >= LIMIT) {
             let begun = Instant::now();
             let answer = ask(app, path, token, body.clone()).await;
-            quickest = quickest.min(begun.elapsed());
+            took.push(begun.elapsed());
             let retry_after = answer.headers()["retry-after"].to_str().unwrap().parse::<u32>().unwrap();
             assert!((1..=60).contains(&retry_after), "{path}: Retry-After {retry_after}");
             problem(answer, 503, "unavailable").await;
         }
-        assert!(quickest < LIMIT, "{path}: {quickest:?}");
+        assert!(took.last().is_some_and(|took| *took < LIMIT), "{path}: {took:?}");
     }
     let form = [("username", email), ("password", PASSWORD)];
     let answer = app.client.post(app.url("/auth/login")).form(&form).send().await.unwrap();
@@ -141,11 +141,12 @@ async fn a_start_without_postgres_ends_with_69_and_says_what_is_missing() {
          redis.url = '{}'\nserver.listen = '127.0.0.1:0'\nserver.admin_listen = '127.0.0.1:0'",
         services().redis_url()
     ));
-    for arguments in [&["serve"][..], &["user", "list"], &["migrate", "status"]] {
+    let end = async |arguments: &[&str]| {
         let output = tokio::time::timeout(GIVEN_UP, app.cli(arguments, "")).await.expect("it gives up");
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert_eq!(output.status.code(), Some(69), "{arguments:?}: {said}");
         assert!(said.contains("postgres"), "{arguments:?}: {said}");
         assert!(!said.contains("hunter2"), "{arguments:?}: {said}");
-    }
+    };
+    tokio::join!(end(&["serve"]), end(&["user", "list"]), end(&["migrate", "status"]));
 }

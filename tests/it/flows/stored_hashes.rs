@@ -13,20 +13,20 @@ fn foreign_hash(password: &str, version: bcrypt::Version) -> String {
 both_kinds!(a_foreign_bcrypt_hash_logs_in_and_is_renewed, |app| async move {
     let (email, _) = app.new_person().await;
     let other = "crimson-Falcon-58-meadow";
-    for version in [bcrypt::Version::TwoA, bcrypt::Version::TwoB, bcrypt::Version::TwoY] {
-        let foreign = foreign_hash(other, version);
-        app.set_stored_hash(&email, &foreign).await;
-
-        problem(app.try_login(&email, PASSWORD).await, 401, "invalid_credentials").await;
-        assert_eq!(app.stored_hash(&email).await, foreign, "a wrong password changes nothing");
-
+    for version in [bcrypt::Version::TwoA, bcrypt::Version::TwoY, bcrypt::Version::TwoB] {
+        app.set_stored_hash(&email, &foreign_hash(other, version)).await;
         app.login(&email, other).await;
         let renewed = app.stored_hash(&email).await;
         assert!(renewed.starts_with("$bcrypt-sha256$v=2,t=2b,r=10$"), "{renewed}");
-        app.login(&email, other).await;
-        problem(app.try_login(&email, PASSWORD).await, 401, "invalid_credentials").await;
-        assert_eq!(app.stored_hash(&email).await, renewed, "a good hash stays");
     }
+    let renewed = app.stored_hash(&email).await;
+    app.login(&email, other).await;
+    assert_eq!(app.stored_hash(&email).await, renewed, "a good hash stays");
+
+    let foreign = foreign_hash(other, bcrypt::Version::TwoB);
+    app.set_stored_hash(&email, &foreign).await;
+    problem(app.try_login(&email, PASSWORD).await, 401, "invalid_credentials").await;
+    assert_eq!(app.stored_hash(&email).await, foreign, "a wrong password changes nothing");
 });
 
 both_kinds!(a_hash_of_another_cost_is_renewed_with_the_configured_one, |mut app| async move {
