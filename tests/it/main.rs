@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod flows;
 mod operations;
 mod proxy;
 mod readme;
