@@ -81,14 +81,28 @@ pub async fn json<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Prob
 /// # Errors
 /// 400 for what is no JSON, 422 for JSON of another shape.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // serde takes `["a", "b"]` for a struct of two fields; ours are objects.
+    if body.trim_ascii_start().first() != Some(&b'{') && is_json(body) {
+        return Err(wrong_shape(".", ""));
+    }
     let mut parser = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        if inner.is_data() { wrong_shape(&path, &inner.to_string()) } else { not_json(&inner) }
+        // The library calls a number where it wants a word of a list a mistake of syntax.
+        if inner.is_data() || is_json(body) {
+            wrong_shape(&path, &inner.to_string())
+        } else {
+            not_json(&inner)
+        }
     })?;
     parser.end().map_err(|error| not_json(&error))?;
     Ok(value)
+}
+
+/// Whether the text is one JSON value, of whatever shape.
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {
@@ -144,12 +158,35 @@ mod tests {
             (r#"{"email":"a","email":"a","password":"b"}"#, "duplicate field `email`"),
             (r#"{"email":7,"password":"b"}"#, "field `email`"),
             ("[]", "expected an object"),
+            (r#"["a", "b"]"#, "expected an object"),
+            (r#" [{"email":"a","password":"b"}]"#, "expected an object"),
             ("null", "expected an object"),
         ] {
             let (status, code, detail) = problem(body.as_bytes());
             assert_eq!((status, code), (422, "invalid_fields"), "{body}");
             assert!(detail.contains(word), "{body}: {detail}");
         }
+    }
+
+    #[test]
+    fn a_value_of_another_type_for_a_word_of_a_list_is_a_422() {
+        #[derive(Debug, serde::Deserialize)]
+        #[expect(dead_code, reason = "only its shape matters")]
+        struct Choice {
+            scope: Scope,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Scope {
+            Local,
+        }
+        for value in ["1", "null", "true", "[]", r#"{"local":null,"x":1}"#, r#""other""#] {
+            let body = format!(r#"{{"scope":{value}}}"#);
+            let problem = parse_json::<Choice>(body.as_bytes()).unwrap_err();
+            assert_eq!((problem.status.as_u16(), problem.code), (422, "invalid_fields"), "{body}");
+            assert!(problem.detail.contains("`scope`"), "{body}: {}", problem.detail);
+        }
+        assert_eq!(parse_json::<Choice>(br#"{"scope":}"#).unwrap_err().status.as_u16(), 400);
     }
 
     #[test]
