@@ -81,11 +81,9 @@ impl Actor for Accounts {
 }
 
 async fn register(shop: &Workshop, ask: Registration) -> Result<Account, AuthError> {
-    let context = [Some(ask.email.as_shown()), ask.name.as_ref().map(|name| name.as_str())]
-        .into_iter()
-        .flatten()
-        .map(str::to_owned)
-        .collect();
+    // A hash is dear, and without the store it would be for nothing: the refusal must not wait for it.
+    shop.durable.ping().await?;
+    let context = known_about(&ask);
     let salt = random_bytes()?;
     let password = ask.password;
     let password_hash = shop.hash(|reply| HashWork::New { password, context, salt, reply }).await?;
@@ -104,6 +102,12 @@ async fn register(shop: &Workshop, ask: Registration) -> Result<Account, AuthErr
     };
     shop.durable.create_account(NewAccount { account: account.clone(), password_hash }).await?;
     Ok(account)
+}
+
+/// What a guesser knows about the person: the two halves of the address, and the name.
+fn known_about(ask: &Registration) -> Vec<String> {
+    let halves = ask.email.as_shown().split('@');
+    halves.chain(ask.name.as_ref().map(|name| name.as_str())).map(str::to_owned).collect()
 }
 
 async fn profile(shop: &Workshop, id: AccountId, session: SessionId) -> Result<Account, AuthError> {
