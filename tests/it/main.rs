@@ -4,11 +4,13 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     missing_docs,
     reason = "a test that cannot go on has failed, and a panic says where"
 )]
 
 mod architecture;
+mod flows;
 mod readme;
 mod store_contract;
 mod support;

@@ -95,7 +95,7 @@ impl TestApp {
     async fn launch(&mut self) -> Result<(), String> {
         let mut command = self.command(&["serve"]);
         if self.has_config {
-            command.arg("--config").arg(self.directory.join("config.toml"));
+            command.arg("--config").arg(self.config_file());
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Process::start(&mut command);
@@ -190,6 +190,11 @@ impl TestApp {
     /// Where it runs; relative paths of its configuration start here.
     pub fn working_dir(&self) -> &Path {
         &self.directory
+    }
+
+    /// Where its configuration lies, if it has one.
+    pub fn config_file(&self) -> PathBuf {
+        self.directory.join("config.toml")
     }
 
     /// Everything it wrote so far to standard output and standard error, over all restarts.

@@ -129,6 +129,22 @@ impl AppBuilder {
     }
 }
 
+impl TestApp {
+    /// The configuration file as it is.
+    pub fn configuration(&self) -> Table {
+        let text = std::fs::read_to_string(self.config_file()).expect("the configuration file is there");
+        text.parse().expect("the configuration file is TOML")
+    }
+
+    /// Changes the configuration file, as [`AppBuilder::config`] does; it counts from the next
+    /// [`TestApp::restart`] on.
+    pub fn reconfigure(&self, text: &str) {
+        let mut config = self.configuration();
+        merge(&mut config, text.parse().unwrap_or_else(|error| panic!("{error} in {text}")));
+        std::fs::write(self.config_file(), config.to_string()).expect("the configuration file is written");
+    }
+}
+
 fn merge(into: &mut Table, more: Table) {
     for (key, value) in more {
         match (into.get_mut(&key), value) {

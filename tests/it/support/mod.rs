@@ -2,13 +2,17 @@
 #![allow(dead_code, reason = "a tool stays whole while no flow uses one of its handles")]
 
 pub mod app;
+pub mod app_cli;
 pub mod app_config;
 pub mod app_http;
+pub mod app_store;
 pub mod both_kinds;
+pub mod forge;
 pub mod guard;
 pub mod output;
 pub mod ports;
 pub mod postgres;
+pub mod problems;
 pub mod process;
 pub mod programs;
 pub mod raw;
