@@ -11,7 +11,7 @@ pub enum AppError {
     #[error("{0}")]
     Unavailable(String),
     /// A listener could not be opened.
-    #[error("cannot listen on {address} ({key}): {source}")]
+    #[error("cannot listen on {address} ({key})")]
     Bind {
         /// Where.
         address: SocketAddr,
