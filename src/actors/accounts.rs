@@ -86,6 +86,9 @@ async fn register(shop: &Workshop, ask: Registration) -> Result<Account, AuthErr
         .flatten()
         .map(str::to_owned)
         .collect();
+    // An account that cannot be stored is not worth a hash; and whoever asks learns of an outage at once, not
+    // behind a queue of hashes.
+    shop.durable.ping().await?;
     let salt = random_bytes()?;
     let password = ask.password;
     let password_hash = shop.hash(|reply| HashWork::New { password, context, salt, reply }).await?;
