@@ -81,7 +81,8 @@ impl Actor for Accounts {
 }
 
 async fn register(shop: &Workshop, ask: Registration) -> Result<Account, AuthError> {
-    // A hash is dear, and without the store it would be for nothing: the refusal must not wait for it.
+    // An account that cannot be stored is not worth a hash; and whoever asks learns of an outage at once, not
+    // behind a queue of hashes.
     shop.durable.ping().await?;
     let context = known_about(&ask);
     let salt = random_bytes()?;

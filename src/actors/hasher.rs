@@ -105,11 +105,15 @@ impl Actor for Hasher {
         work: HashWork,
         state: &mut HasherState,
     ) -> Result<(), ActorProcessingErr> {
+        // Before it is sent: a thread may take it at once.
         state.metrics.hash_queue_length.inc();
-        match state.queue.try_send(work) {
+        let sent = state.queue.try_send(work);
+        if sent.is_err() {
+            state.metrics.hash_queue_length.dec();
+        }
+        match sent {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(work)) => {
-                state.metrics.hash_queue_length.dec();
                 state.metrics.hash_job(HashResult::Rejected);
                 work.fail(AuthError::Busy);
                 Ok(())
@@ -141,8 +145,8 @@ fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) 
     loop {
         let next = queue.lock().recv();
         let Ok(work) = next else { return };
-        metrics.hash_queue_length.dec();
         if work.abandoned() {
+            metrics.hash_queue_length.dec();
             metrics.hash_job(HashResult::Abandoned);
             continue;
         }
@@ -150,6 +154,7 @@ fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) 
         let started = Instant::now();
         // A panic in a library drops the reply, which its caller sees; the thread lives on.
         let outcome = catch_unwind(AssertUnwindSafe(|| work_on(plan, work)));
+        metrics.hash_queue_length.dec();
         match outcome {
             Ok(()) => {
                 metrics.hash_took(started.elapsed());

@@ -19,6 +19,8 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Rows read, or deleted, at once.
 const PAGE: u32 = 10_000;
+/// Pages deleted in one clean-up at most, so that it ends before the next one begins.
+const MOST_PAGES: u32 = 100;
 /// An entry outlives its session by this, so that clocks that differ do not matter.
 const KEEP_LONGER: Duration = Duration::from_secs(60);
 
@@ -89,25 +91,37 @@ impl Actor for Revocations {
     }
 }
 
+/// A look under way. However it ends, by a panic too, the actor hears of it: else it would wait for ever and
+/// never look again.
+struct Look {
+    actor: ActorRef<RevocationsMessage>,
+    cursor: i64,
+    more: bool,
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        let ended = RevocationsMessage::Followed { cursor: self.cursor, more: self.more };
+        // The actor may have been restarted meanwhile; its successor starts from the beginning.
+        let _gone = self.actor.send_message(ended);
+    }
+}
+
 async fn follow(shop: Arc<Workshop>, cursor: i64, actor: ActorRef<RevocationsMessage>) {
+    let mut look = Look { actor, cursor, more: false };
     let asked_at = shop.clock.now();
-    let (cursor, more) = match shop.durable.revocations_after(cursor, PAGE).await {
+    match shop.durable.revocations_after(cursor, PAGE).await {
         Ok(found) => {
             shop.revocations.add(&found);
-            let more = found.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
-            if !more {
+            look.cursor = found.last().map_or(cursor, |last| last.number);
+            look.more = found.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+            if !look.more {
                 shop.revocations.mark_followed(asked_at);
             }
-            (found.last().map_or(cursor, |last| last.number), more)
         }
-        Err(error) => {
-            // The store layer counts it; a line every quarter of a second would say no more.
-            tracing::debug!(%error, "revocations not read");
-            (cursor, false)
-        }
-    };
-    // The actor may have been restarted meanwhile; its successor starts from the beginning.
-    let _gone = actor.send_message(RevocationsMessage::Followed { cursor, more });
+        // The store layer counts it; a line every quarter of a second would say no more.
+        Err(error) => tracing::debug!(%error, "revocations not read"),
+    }
 }
 
 async fn prune(shop: Arc<Workshop>) {
@@ -115,9 +129,20 @@ async fn prune(shop: Arc<Workshop>) {
     let keep = i64::try_from(KEEP_LONGER.as_millis()).unwrap_or(i64::MAX);
     let before = Timestamp::from_unix_millis(now.saturating_sub(keep));
     shop.revocations.prune(before);
-    match shop.durable.prune(before, PAGE).await {
-        Ok(0) => {}
-        Ok(rows) => tracing::debug!(rows, "expired sessions removed"),
-        Err(error) => tracing::debug!(%error, "expired sessions not removed"),
+    // Page by page, so that no call holds the database for long; all of them, or more logins than a page a
+    // minute would make the tables grow for ever.
+    for _ in 0..MOST_PAGES {
+        match shop.durable.prune(before, PAGE).await {
+            Ok(rows) => {
+                tracing::debug!(rows, "expired sessions removed");
+                if rows < u64::from(PAGE) {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "expired sessions not removed");
+                return;
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ractor::Actor;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::AuthHandle;
 use super::hasher::HashPlan;
@@ -161,7 +162,8 @@ impl AuthSystem {
         self.runtime.as_ref().map(|runtime| runtime.block_on(call))
     }
 
-    /// Stops: jobs under way have `grace` to finish.
+    /// Stops. A job under way ends at its next await; what it was told to commit is committed or not, and its
+    /// caller, who is gone by now, was told nothing. Waits at most `grace` for threads that are busy.
     pub fn stop(mut self, grace: Duration) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(grace);
@@ -243,7 +245,7 @@ async fn open_stores(
 
 /// Waits a little for a store that is just starting, as in a compose file.
 async fn prepare_schema(store: &dyn DurableStore, mode: MigrateMode) -> Result<(), StartError> {
-    let mut tries = PATIENCE.as_millis() / TRY_AGAIN.as_millis();
+    let patience_ends = Instant::now() + PATIENCE;
     loop {
         let outcome = match mode {
             MigrateMode::Auto => migrate(store).await,
@@ -252,8 +254,7 @@ async fn prepare_schema(store: &dyn DurableStore, mode: MigrateMode) -> Result<(
         match outcome {
             Ok(status) if status.pending.is_empty() => return Ok(()),
             Ok(status) => return Err(StartError::PendingMigrations(status.pending)),
-            Err(StoreError::Unavailable { .. }) if tries > 0 => {
-                tries -= 1;
+            Err(StoreError::Unavailable { .. }) if Instant::now() < patience_ends => {
                 tokio::time::sleep(TRY_AGAIN).await;
             }
             Err(error) => return Err(error.into()),

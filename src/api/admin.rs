@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::actors::AuthHandle;
 use crate::live::{LiveRevocations, TokenCheck};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{self, Metrics};
 
 /// What the admin handlers work with.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ async fn metrics(State(state): State<AdminState>) -> Response {
     let now = state.check.clock().now();
     state.metrics.revocation_lag(state.revocations.followed_at().until(now));
     match state.metrics.render() {
-        Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics not rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

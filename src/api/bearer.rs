@@ -96,3 +96,14 @@ impl<S: Sync> FromRequestParts<S> for RequestFacts {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_token() {
+        let presented = Presented::Bearer("eyJ.x.y".to_owned());
+        assert_eq!(format!("{presented:?}"), "Bearer(redacted)");
+    }
+}

@@ -33,7 +33,7 @@ pub(super) fn flag(key: &str, name: &str, value: Option<&String>) -> Option<Flag
 
 /// All of the environment that is UTF-8. Of our own variables every one has to be: silence would start the
 /// gateway with a default in its place.
-#[allow(
+#[expect(
     clippy::disallowed_methods,
     reason = "everything else takes its settings from `config`, which takes the environment from here"
 )]
@@ -53,7 +53,7 @@ fn environment() -> Result<Vec<(String, String)>, CliError> {
 }
 
 fn is_ours(name: &str) -> bool {
-    let familiar = ["DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ALGORITHM"];
+    let familiar = ["DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ALGORITHM", "UPSTREAM"];
     let name = name.strip_suffix("_FILE").unwrap_or(name);
     name.starts_with("GATEWARD__") || familiar.contains(&name)
 }
@@ -84,6 +84,7 @@ mod tests {
             ("GATEWARD__SERVER__LISTEN", true),
             ("SECRET_KEY", true),
             ("SECRET_KEY_FILE", true),
+            ("UPSTREAM", true),
             ("LS_COLORS", false),
             ("GATEWARD", false),
         ] {

@@ -23,7 +23,7 @@ Examples:
   gateward token mint --subject 0190a5c8-7d1e-7cc4-9a7b-3f6f3c0e8a11 --count 1000 > tokens.txt
 
 For tests and load. Tokens are signed with the store's signing key, and each belongs to a session of its own \
-that is stored like a login's: it is listed, and ending it ends the token. Whoever may run this may be \
+that is stored like a login's, and ends with `gateward user disable` or a logout. Whoever may run this may be \
 anybody: guard the configuration and the data folder. Prints one token a line.";
 
 /// What to do with tokens.

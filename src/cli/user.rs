@@ -35,7 +35,7 @@ Examples:
   gateward user disable ann@example.com
   gateward user disable 0190a5c8-7d1e-7cc4-9a7b-3f6f3c0e8a11
 
-Ends every session of the account at once; its tokens are refused from the next request on.";
+Ends every session of the account. A running gateway refuses its tokens within about a quarter of a second.";
 
 const ENABLE_EXAMPLES: &str = "\
 Examples:

@@ -141,14 +141,15 @@ pub(super) fn boolean(raw: &Raw) -> Result<bool, Fault> {
     }
 }
 
-/// A `tracing` filter. A single word must be a level: the filter's own syntax takes `inof` for the name of a
-/// module and would log nothing else.
+/// A `tracing` filter. A part without `=` must be a level: the filter's own syntax takes `inof` for the name of a
+/// module and would log nothing else. The same rule as `telemetry::init`, which may not be imported here, so that
+/// `config check` passes what `serve` takes and nothing more.
 pub(super) fn log_filter(raw: &Raw) -> Result<String, Fault> {
     let text = text(raw)?;
-    let one_word = !text.contains([',', '=', '[', ':']);
-    let valid =
-        if one_word { text.parse::<LevelFilter>().is_ok() } else { EnvFilter::try_new(&text).is_ok() };
-    if text.trim().is_empty() || !valid {
+    let parts: Vec<_> = text.split(',').map(str::trim).collect();
+    let is_pair = |part: &str| part.contains(['=', '[']);
+    let level = |part: &&str| !part.is_empty() && (is_pair(part) || part.parse::<LevelFilter>().is_ok());
+    if !parts.iter().all(level) || EnvFilter::try_new(parts.join(",")).is_err() {
         return Err(Fault::new(
             format!("{} is not a log filter", quoted(&text)),
             "write off, error, warn, info, debug or trace, or pairs such as \"warn,gateward=debug\"",
@@ -233,11 +234,23 @@ mod tests {
     #[test]
     fn log_filters_parse_and_a_misspelt_level_is_refused() {
         for right in
-            ["info", "off", "WARN", "warn,gateward=debug", "gateward::gateway=trace", "info,pingora=off"]
+            ["info", "off", "WARN", "warn, gateward=debug", "gateward::gateway=trace", "info,pingora=off"]
         {
             assert!(log_filter(&toml_text(right)).is_ok(), "{right}");
         }
-        for wrong in ["", " ", "inof", "gateward", "gateward=loud", "info,=", "[a", "info,gateward=verbose"] {
+        for wrong in [
+            "",
+            " ",
+            "inof",
+            "gateward",
+            "gateward::gateway",
+            "inof,gateward=debug",
+            "info,",
+            "gateward=loud",
+            "info,=",
+            "[a",
+            "info,gateward=verbose",
+        ] {
             assert!(log_filter(&toml_text(wrong)).is_err(), "{wrong}");
         }
     }

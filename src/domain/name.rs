@@ -57,11 +57,6 @@ impl DisplayName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The name as text of its own.
-    pub fn into_string(self) -> String {
-        self.0
-    }
 }
 
 /// Controls, line and paragraph separators, and every character of Unicode's `Bidi_Control` property: they let
@@ -76,7 +71,7 @@ mod tests {
     use super::*;
 
     fn parse(raw: &str) -> Result<String, NameError> {
-        DisplayName::parse(raw).map(DisplayName::into_string)
+        DisplayName::parse(raw).map(|name| name.as_str().to_owned())
     }
 
     #[test]

@@ -90,13 +90,8 @@ impl RouteTable {
         Ok(Self { routes, nodes })
     }
 
-    /// The most specific route for a canonical path, which starts with `/`. Allocates nothing for a path
-    /// without percent-encoding.
-    pub fn matching(&self, path: &str) -> Option<&Route> {
-        self.position(path).and_then(|index| self.routes.get(index))
-    }
-
-    /// The same, as its place in [`RouteTable::routes`].
+    /// The most specific route for a canonical path, which starts with `/`, as its place in
+    /// [`RouteTable::routes`]. Allocates nothing for a path without percent-encoding.
     pub fn position(&self, path: &str) -> Option<usize> {
         let below = path.strip_prefix('/')?;
         let mut node = self.nodes.first()?;
@@ -169,7 +164,7 @@ mod tests {
     }
 
     fn matched<'a>(table: &'a RouteTable, path: &str) -> Option<&'a str> {
-        table.matching(path).map(|route| route.path.as_str())
+        table.position(path).map(|at| table.routes()[at].path.as_str())
     }
 
     #[test]

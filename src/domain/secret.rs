@@ -5,32 +5,6 @@
 
 use std::fmt;
 
-use secrecy::{ExposeSecret, SecretBox};
-use zeroize::Zeroize;
-
-/// 32 secret bytes: a key, or the random part of a one-time code. Wiped on drop.
-pub struct Secret32(SecretBox<[u8; 32]>);
-
-impl Secret32 {
-    /// Takes over `bytes` and wipes its own copy of the argument.
-    pub fn new(mut bytes: [u8; 32]) -> Self {
-        let secret = SecretBox::init_with_mut(|kept: &mut [u8; 32]| kept.copy_from_slice(&bytes));
-        bytes.zeroize();
-        Self(secret)
-    }
-
-    /// The bytes.
-    pub fn expose(&self) -> &[u8; 32] {
-        self.0.expose_secret()
-    }
-}
-
-impl fmt::Debug for Secret32 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret32(redacted)")
-    }
-}
-
 /// The text of an access token: whoever has it may act until it expires.
 ///
 /// Not wiped on drop: it lives minutes, and the request's own header bytes are not wiped either.
@@ -60,13 +34,11 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        assert_eq!(format!("{:?}", Secret32::new([7; 32])), "Secret32(redacted)");
         assert_eq!(format!("{:#?}", AccessTokenText::new("eyJ.x.y".to_owned())), "AccessTokenText(redacted)");
     }
 
     #[test]
     fn exposed_is_what_went_in() {
-        assert_eq!(Secret32::new([7; 32]).expose(), &[7; 32]);
         assert_eq!(AccessTokenText::new("eyJ.x.y".to_owned()).expose(), "eyJ.x.y");
     }
 }

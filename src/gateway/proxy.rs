@@ -55,8 +55,8 @@ pub struct Context {
     stage: Stage,
     /// Servers of the upstream that were tried.
     tries: usize,
-    /// Why no service answered.
-    failure: Option<&'static str>,
+    /// Why no service answered, and how that counts.
+    failure: Option<(Outcome, &'static str)>,
 }
 
 impl Gateway {
@@ -256,7 +256,7 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> FailToProxy {
         let (problem, reason) = verdict(error);
-        context.failure = Some(reason);
+        context.failure = Some((blame(problem.as_ref()), reason));
         let mut error_code = 0;
         // A `100 Continue` is no answer yet.
         let answered = session.response_written().is_some_and(|head| {
@@ -266,7 +266,7 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(None);
             error_code = problem.status.as_u16();
             if respond::problem(session, &problem, arrival).await.is_err() {
-                context.failure = Some("client_gone");
+                context.failure = Some((Outcome::Failed, "client_gone"));
             }
         }
         FailToProxy { error_code, can_reuse_downstream: false }
@@ -286,14 +286,23 @@ impl ProxyHttp for Gateway {
             tracing::error!("a request without its arrival");
             return;
         };
-        let failure = error.map(|error| context.failure.unwrap_or_else(|| verdict(error).1));
+        let (failed, failure) = match (context.failure, error) {
+            (Some((outcome, reason)), Some(_)) => (outcome, Some(reason)),
+            (None, Some(error)) => {
+                let (problem, reason) = verdict(error);
+                (blame(problem.as_ref()), Some(reason))
+            }
+            (_, None) => (Outcome::Failed, None),
+        };
         let (way, outcome, reason) = match &context.stage {
             Stage::Answered { way, outcome, reason } => (*way, *outcome, *reason),
             Stage::Admitted(admitted) if error.is_none() => {
                 (Way::Route(admitted.route()), Outcome::Forwarded, None)
             }
-            Stage::Admitted(admitted) => (Way::Route(admitted.route()), Outcome::Failed, failure),
-            Stage::Arrived => (Way::Nowhere, Outcome::Failed, failure),
+            Stage::Admitted(admitted) => (Way::Route(admitted.route()), failed, failure),
+            // On its way to a handler of ours: its body did not come.
+            Stage::Arrived if api::owns(arrival.request.path()) => (Way::Own, failed, failure),
+            Stage::Arrived => (Way::Nowhere, failed, failure),
         };
         let admitted = context.admitted().ok();
         self.reports.finished(&Finished {
@@ -311,6 +320,14 @@ impl ProxyHttp for Gateway {
             bytes_out: u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX),
             account: admitted.and_then(Admitted::caller).map(|caller| caller.claims().account_id()),
         });
+    }
+}
+
+/// Whose fault a failure is, by what the client is told.
+fn blame(problem: Option<&Problem>) -> Outcome {
+    match problem {
+        Some(problem) if problem.status.is_client_error() => Outcome::Refused,
+        Some(_) | None => Outcome::Failed,
     }
 }
 

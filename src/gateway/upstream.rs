@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use pingora::upstreams::peer::HttpPeer;
 use tokio::sync::watch;
 
@@ -37,6 +38,9 @@ pub struct UpstreamSpec {
 
 struct Upstream {
     settings: UpstreamSpec,
+    /// The last addresses of each server, in the order of the configuration.
+    found: Mutex<Vec<Vec<SocketAddr>>>,
+    /// The same as requests take them.
     peers: ArcSwap<Vec<HttpPeer>>,
     turn: AtomicUsize,
 }
@@ -50,8 +54,7 @@ impl Upstreams {
     pub async fn resolve(settings: &[UpstreamSpec]) -> Self {
         let mut upstreams = Vec::with_capacity(settings.len());
         for settings in settings {
-            let upstream =
-                Upstream { settings: settings.clone(), peers: ArcSwap::default(), turn: AtomicUsize::new(0) };
+            let upstream = Upstream::new(settings.clone());
             upstream.refresh().await;
             upstreams.push(upstream);
         }
@@ -92,21 +95,29 @@ impl Upstreams {
 }
 
 impl Upstream {
+    fn new(settings: UpstreamSpec) -> Self {
+        let found = Mutex::new(vec![Vec::new(); settings.servers.len()]);
+        Self { settings, found, peers: ArcSwap::default(), turn: AtomicUsize::new(0) }
+    }
+
     async fn refresh(&self) {
-        let mut peers = Vec::new();
-        for server in &self.settings.servers {
+        let mut changed = false;
+        for (index, server) in self.settings.servers.iter().enumerate() {
             match lookup(server).await {
-                Ok(addresses) => peers.extend(addresses.into_iter().map(|at| self.peer(at))),
+                Ok(addresses) => {
+                    if let Some(last) = self.found.lock().get_mut(index) {
+                        changed |= *last != addresses;
+                        *last = addresses;
+                    }
+                }
                 Err(reason) => {
                     let upstream = self.settings.name.as_str();
                     tracing::warn!(upstream, server, reason, "server has no address");
                 }
             }
         }
-        let present = self.peers.load();
-        let same = peers.len() == present.len()
-            && peers.iter().zip(present.iter()).all(|(new, old)| new._address == old._address);
-        if !same && !peers.is_empty() {
+        if changed {
+            let peers = self.found.lock().iter().flatten().map(|at| self.peer(*at)).collect();
             self.peers.store(Arc::new(peers));
         }
     }
@@ -128,5 +139,25 @@ async fn lookup(server: &str) -> Result<Vec<SocketAddr>, String> {
         Ok(Ok(addresses)) => Ok(addresses.collect()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the resolver did not answer".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_no_longer_resolves_keeps_its_addresses_next_to_one_that_does() {
+        let upstream = Upstream::new(UpstreamSpec {
+            name: "api".to_owned(),
+            // Without a port nothing resolves, and no resolver is asked.
+            servers: vec!["gone".to_owned(), "127.0.0.1:2".to_owned()],
+            connect_timeout: Duration::from_secs(1),
+            read_timeout: Duration::from_secs(1),
+        });
+        upstream.found.lock()[0] = vec!["127.0.0.1:1".parse().unwrap()];
+        upstream.refresh().await;
+        let peers: Vec<_> = upstream.peers.load().iter().map(|peer| peer._address.to_string()).collect();
+        assert_eq!(peers, ["127.0.0.1:1", "127.0.0.1:2"]);
     }
 }

@@ -85,11 +85,6 @@ impl TokenCheck {
         }
     }
 
-    /// Who issues for whom.
-    pub fn parties(&self) -> &Parties {
-        &self.parties
-    }
-
     /// The ring in force, to publish or to mint with.
     pub fn keys(&self) -> &LiveKeys {
         &self.keys

@@ -104,9 +104,5 @@ labels! {
     ConnectionRefusal {
         /// As many as configured are open.
         TooMany = "too_many",
-        /// One address holds as many as it may.
-        TooManyFromAddress = "too_many_from_address",
-        /// The gateway is stopping.
-        Stopping = "stopping",
     }
 }

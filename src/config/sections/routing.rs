@@ -11,7 +11,8 @@ use crate::config::settings::{RouteAccess, RouteSettings, UpstreamSettings};
 
 use super::all::NETWORK_TIMEOUT;
 
-/// Paths that the gateway answers itself, with everything below them.
+/// Paths of the gateway's own, with everything below them. It answers the first two so far; no route may claim
+/// the others, so that answering them one day takes nothing away from a service.
 const OWN_PATHS: [&str; 4] = [
     "/auth",
     "/.well-known/jwks.json",
@@ -180,7 +181,7 @@ fn route_path(raw: &Raw) -> Result<String, Fault> {
     let own =
         |own: &&str| path.strip_prefix(*own).is_some_and(|below| below.is_empty() || below.starts_with('/'));
     if OWN_PATHS.iter().any(own) {
-        return refuse("is answered by the gateway itself", "choose another path");
+        return refuse("belongs to the gateway itself", "choose another path");
     }
     Ok(path)
 }

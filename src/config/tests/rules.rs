@@ -40,7 +40,7 @@ fn each_rule_has_its_problem() {
         (api("[[route]]\npath = \"/\"\nupstream = \"app\""), "route[0].upstream: `app` is not the name"),
         (api("[[route]]\npath = \"/\""), "route[0].upstream: is missing"),
         (api("[[route]]\nupstream = \"api\""), "route[0].path: is missing"),
-        (api("[[route]]\npath = \"/auth\"\nupstream = \"api\""), "route[0].path: `/auth` is answered by"),
+        (api("[[route]]\npath = \"/auth\"\nupstream = \"api\""), "route[0].path: `/auth` belongs to"),
         (api("[[route]]\npath = \"/\"\nupstream = \"api\"\naccess = \"open\""), "route[0].access: `open` is not"),
         (
             api("[[route]]\npath = \"/\"\nupstream = \"api\"\nforward_authorization = \"yes\""),

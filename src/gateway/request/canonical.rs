@@ -1,6 +1,5 @@
 //! The request head in its one reading.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -108,16 +107,6 @@ impl CanonicalRequest {
     /// `Host` as sent and forwarded: `name[:port]`.
     pub fn host(&self) -> &str {
         self.text(&self.host)
-    }
-
-    /// `Host` for comparisons.
-    pub fn host_lowercase(&self) -> Cow<'_, str> {
-        let host = self.host();
-        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            Cow::Owned(host.to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(host)
-        }
     }
 
     /// How the body is delimited.

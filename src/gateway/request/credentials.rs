@@ -14,7 +14,7 @@ pub enum Credentials {
     None,
     /// One line, `Bearer` and a token; where the token stands in the head.
     Bearer(Range<usize>),
-    /// One well-formed line with another scheme. Not ours to check; for us as good as none.
+    /// One well-formed line with another scheme. Not ours to check; where a token is needed, it is not one.
     OtherScheme,
     /// One line that is no credentials, or `Bearer` without exactly one token behind exactly one space.
     Malformed,

@@ -30,7 +30,6 @@ fn a_request_is_read_in_full() {
     assert_eq!(request.path(), "/api/x");
     assert_eq!(request.query(), Some("y=z&w"));
     assert_eq!(request.host(), "Example.org:8080");
-    assert_eq!(request.host_lowercase(), "example.org:8080");
     assert_eq!(request.bearer_token(), Some("abc.def"));
     assert_eq!(request.body(), Body::Length(5));
     assert_eq!(request.upgrade(), Upgrade::None);

@@ -5,14 +5,14 @@
 //! the database file itself: closing a second handle to it would drop the locks that SQLite holds.
 
 use std::ffi::OsString;
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 
 use super::error::{Failure, judge, unavailable};
-use super::open;
 use crate::store::{MigrationStatus, StoreError, migrations};
 
 /// Deadline of a whole run, waiting for other processes included.
@@ -25,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub(super) async fn lock(database: &Path) -> Result<File, StoreError> {
     let path = lock_path(database);
     let refuse = |error: std::io::Error| unavailable(format!("cannot lock {}: {error}", path.display()));
-    let file = open::create(&path).map_err(refuse)?;
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(refuse)?;
     let wait = async {
         loop {
             match file.try_lock() {

@@ -1,6 +1,6 @@
 //! Opening the file: its rights, and the settings that make a commit mean "on disk".
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -21,14 +21,19 @@ const CACHED_STATEMENTS: usize = 64;
 /// The file is made here and not by SQLite, which would give it the rights of the umask. Its `-wal`
 /// and `-shm` files get the rights of the database file.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let _created =
-        create(path).map_err(|error| unavailable(format!("cannot open {}: {error}", path.display())))?;
+    create(path).map_err(|error| unavailable(format!("cannot open {}: {error}", path.display())))?;
     connect(path).map_err(|Failure(error)| error)
 }
 
-/// Makes the file if it is not there. Without `truncate`: what is there stays as it is.
-pub(super) fn create(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+/// Makes the file if it is not there. One that is there is not even opened: closing any handle to it drops
+/// every lock that this process's connections hold on it (sqlite.org/howtocorrupt.html, section 2.2). A program
+/// with an SQLite before 3.51 that then closes the database takes itself for the last one and deletes the
+/// write-ahead log under us, with every commit that follows.
+fn create(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 fn connect(path: &Path) -> Result<Connection, Failure> {

@@ -5,7 +5,7 @@ use prometheus::TextEncoder;
 use super::recorder::{Metrics, MetricsError, raise};
 
 /// The media type of [`Metrics::render`].
-pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 impl Metrics {
     /// All families with their present values, in the Prometheus text format ([`CONTENT_TYPE`]).

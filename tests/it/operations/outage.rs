@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::prometheus::Scrape;
 use super::workplace::operate;
 use crate::support::app::{AppBuilder, PASSWORD, StoreKind};
 use crate::support::services::{PrivatePostgres, services};
@@ -20,6 +21,13 @@ async fn an_outage_of_postgres_is_named_and_does_not_flood_the_log() {
 
     postgres.stop();
     app.wait_for_log(|line| line.contains("WARN") && line.contains("store=\"postgres\"")).await;
+    let hashed = async || {
+        let metrics = app.get_admin("/metrics").await.text().await.unwrap();
+        Scrape::parse(&metrics).sum("gateward_hash_jobs_total", &[("result", "done")])
+    };
+    let hashed_before = hashed().await;
+    assert_eq!(app.register(&app.new_email(), PASSWORD).await.status(), 503);
+    assert_eq!(hashed().await, hashed_before, "nothing is hashed that cannot be stored");
     let before = app.log_lines().len();
     for _ in 0..50 {
         assert_eq!(app.try_login(&email, PASSWORD).await.status(), 503);

@@ -1,7 +1,10 @@
 //! Starts that cannot work say what is in the way, and what to do.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 
 use super::workplace::{Workplace, operate};
 use crate::support::app::{StoreKind, TestApp};
@@ -48,4 +51,25 @@ fn a_key_file_that_is_gone_is_not_replaced_by_a_new_one() {
     std::fs::remove_file(place.path(".gateward/key-encryption.key")).unwrap();
     let said = place.gateward("serve").failed(1);
     assert!(said.contains("key"), "{said}");
+}
+
+/// Who closes the database last deletes its write-ahead log, and finds out by asking for this lock (SQLite before
+/// 3.51 by nothing else). A program that has let go of it goes on committing to a log that is gone.
+#[tokio::test]
+async fn a_backup_beside_the_running_program_does_not_take_itself_for_the_last_one() {
+    let mut app = TestApp::embedded().start().await;
+    let database = app.working_dir().join(".gateward/gateward.db");
+    for start in ["a new file", "one that is there"] {
+        // The bytes that SQLite's shared lock covers (its file os.h: SHARED_FIRST, SHARED_SIZE).
+        let mut lock = libc::flock {
+            l_type: libc::F_WRLCK.try_into().unwrap(),
+            l_whence: libc::SEEK_SET.try_into().unwrap(),
+            l_start: 0x4000_0002,
+            l_len: 510,
+            l_pid: 0,
+        };
+        fcntl(File::open(&database).unwrap(), FcntlArg::F_GETLK(&mut lock)).unwrap();
+        assert_eq!(u32::try_from(lock.l_pid), Ok(app.pid()), "{start}: nobody holds it");
+        app.restart().await;
+    }
 }

@@ -77,6 +77,13 @@ async fn slow_bodies_are_given_up() {
     assert!(to_us.closes_within(PROMPT).await && to_service.closes_within(PROMPT).await);
     assert!(sent < 60, "a trickling body was read to its end");
     assert!(front.app.recorder.requests().iter().all(|request| !request.complete));
+    for (path, route) in [("/auth/login", "gateward"), ("/private/x", "/")] {
+        let late = |line: &str| line.contains(&format!("path=\"{path}\"")) && line.contains("status=408");
+        let said = front.app.wait_for_log(late).await;
+        let told = format!("route=\"{route}\"");
+        let blamed = "outcome=\"refused\" reason=\"body_timeout\"";
+        assert!(said.contains(&told) && said.contains(blamed), "the client was at fault: {said}");
+    }
     front.assert_serves("afterwards").await;
 }
 
