@@ -121,10 +121,11 @@ async fn profile(shop: &Workshop, id: AccountId, session: SessionId) -> Result<A
     }
 }
 
-async fn disable(shop: &Workshop, id: AccountId) -> Result<Option<usize>, AuthError> {
+async fn disable(shop: &Arc<Workshop>, id: AccountId) -> Result<Option<usize>, AuthError> {
     let Some(ended) = shop.durable.disable_account(id, shop.clock.now()).await? else {
         return Ok(None);
     };
-    shop.publish_ended(&ended).await;
-    Ok(Some(ended.revocations.len()))
+    let count = ended.revocations.len();
+    shop.publish_ended(ended);
+    Ok(Some(count))
 }

@@ -70,6 +70,7 @@ pub async fn load(
 ) -> Result<Keyring, KeysError> {
     let algorithm = match &settings.algorithm {
         SigningAlgorithm::Hs256 { secret } => {
+            // The secret alone: whoever chose one in place of key pairs may no longer have what opens those.
             let key = SigningKey::from_secret(secret.expose_secret().as_bytes());
             return Ok(Keyring::new(1, key, Vec::new()));
         }

@@ -119,8 +119,12 @@ async fn follow(shop: Arc<Workshop>, cursor: i64, actor: ActorRef<RevocationsMes
                 shop.revocations.mark_followed(asked_at);
             }
         }
-        // The store layer counts it; a line every quarter of a second would say no more.
-        Err(error) => tracing::debug!(%error, "revocations not read"),
+        // The store layer counts it; a line every quarter of a second would say no more. What answers after an
+        // outage may have lost the last commits and gone on from there: only the beginning is sure.
+        Err(error) => {
+            look.cursor = 0;
+            tracing::debug!(%error, "revocations not read");
+        }
     }
 }
 

@@ -136,7 +136,7 @@ async fn begin(
         token_id: TokenId::new(now, random_bytes()?),
         scope,
         roles: account.roles.clone(),
-        email: account.email.normal().to_owned(),
+        email: account.email.as_shown().to_owned(),
         issued_at: now,
         expires_at: now.plus(access_lifetime.min(session_lifetime)),
     };
@@ -151,9 +151,9 @@ async fn begin(
     })
 }
 
-async fn logout(shop: &Workshop, ask: Logout) -> Result<(), AuthError> {
+async fn logout(shop: &Arc<Workshop>, ask: Logout) -> Result<(), AuthError> {
     let ended = shop.durable.end_session(ask.session_id, EndReason::Logout, shop.clock.now()).await?;
-    shop.publish_ended(&ended).await;
+    shop.publish_ended(ended);
     Ok(())
 }
 

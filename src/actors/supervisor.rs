@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::AuthError;
 use super::accounts::{Accounts, AccountsMessage};
 use super::hasher::{HashPlan, HashWork, Hasher};
+use super::job;
 use super::revocations::{Revocations, RevocationsMessage};
 use super::sessions::{Sessions, SessionsMessage};
 use crate::domain::clock::Timestamp;
@@ -105,15 +106,20 @@ impl Workshop {
         outcome.await.unwrap_or_else(|_| Err(AuthError::Unavailable("the hash was lost".to_owned())))
     }
 
-    /// Refuses the sessions from now on, in this process at once. The durable row is already written.
-    pub async fn publish_ended(&self, ended: &EndedSessions) {
+    /// Refuses the sessions from now on, in this process at once. The durable row is already written. Their
+    /// records in the shared store go afterwards: nobody waits for it, for the revocation decides.
+    pub fn publish_ended(self: &Arc<Self>, ended: EndedSessions) {
         self.revocations.add(&ended.revocations);
-        for revocation in &ended.revocations {
-            if let Err(error) = self.shared.remove_session(revocation.session_id).await {
-                // It expires by itself, and the revocation decides.
-                tracing::debug!(%error, "session record not removed");
+        let shop = Arc::clone(self);
+        job::spawn(async move {
+            for revocation in &ended.revocations {
+                if let Err(error) = shop.shared.remove_session(revocation.session_id).await {
+                    // The store layer says that it is down; the records expire by themselves.
+                    tracing::debug!(%error, "session records not removed");
+                    return;
+                }
             }
-        }
+        });
     }
 
     /// Keeps a live session's record in the shared store. Nothing depends on it.

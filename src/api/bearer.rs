@@ -9,22 +9,24 @@ use http::request::Parts;
 use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
 use crate::domain::token::TokenRefusal;
-use crate::live::Verified;
+use crate::live::{TokenCheck, Verified};
+use crate::telemetry::metrics::Metrics;
 
-/// The credentials of a request as the edge parsed them, once, from its raw head.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Presented {
+/// The credentials of a request as the edge parsed them, once, from its raw head. `Token` is `&str` on the hot
+/// path, `String` where they outlive the head.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Presented<Token = String> {
     /// No `Authorization` line.
     Nothing,
     /// One, with a well-formed bearer token.
-    Bearer(String),
+    Bearer(Token),
     /// One, but of another scheme, or not well formed.
     Malformed,
     /// More than one.
     Several,
 }
 
-impl std::fmt::Debug for Presented {
+impl<Token> std::fmt::Debug for Presented<Token> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Nothing => "Nothing",
@@ -35,38 +37,68 @@ impl std::fmt::Debug for Presented {
     }
 }
 
+impl Presented<String> {
+    /// The same, borrowed.
+    pub fn borrowed(&self) -> Presented<&str> {
+        match self {
+            Self::Nothing => Presented::Nothing,
+            Self::Bearer(token) => Presented::Bearer(token),
+            Self::Malformed => Presented::Malformed,
+            Self::Several => Presented::Several,
+        }
+    }
+}
+
+impl Presented<&str> {
+    /// The same, owned.
+    pub fn owned(self) -> Presented<String> {
+        match self {
+            Self::Nothing => Presented::Nothing,
+            Self::Bearer(token) => Presented::Bearer(token.to_owned()),
+            Self::Malformed => Presented::Malformed,
+            Self::Several => Presented::Several,
+        }
+    }
+}
+
 /// Why a caller is turned away: what the client is told, and what it was.
+#[derive(Debug)]
 pub struct Denied {
     /// For the client.
     pub problem: Problem,
+    /// For logs and metrics.
+    pub reason: &'static str,
     /// Which check failed, when it was the token's.
     pub refusal: Option<TokenRefusal>,
 }
 
-/// Judges the token of a request, and counts the judgement.
+/// Judges the credentials of a request, and counts the judgement: the one place, for our own endpoints and for
+/// the routes to services.
 ///
 /// # Errors
 /// [`Denied`].
-pub fn authenticate(state: &ApiState, presented: &Presented) -> Result<Arc<Verified>, Denied> {
-    let deny = |reason, problem, refusal| {
-        state.metrics.auth_refused(reason);
-        Err(Denied { problem, refusal })
-    };
-    match presented {
-        Presented::Nothing => deny("no_credentials", Problem::no_credentials(), None),
-        Presented::Malformed => deny("malformed_credentials", Problem::invalid_token(), None),
+pub fn authenticate(
+    check: &TokenCheck,
+    metrics: &Metrics,
+    presented: Presented<&str>,
+) -> Result<Arc<Verified>, Denied> {
+    let (reason, problem, refusal) = match presented {
+        Presented::Nothing => ("no_credentials", Problem::no_credentials(), None),
+        Presented::Malformed => ("malformed_credentials", Problem::invalid_token(), None),
         Presented::Several => {
             let problem = Problem::invalid_request("a request may carry one access token");
-            deny("several_credentials", problem, None)
+            ("several_credentials", problem, None)
         }
-        Presented::Bearer(token) => match state.check.check(token) {
+        Presented::Bearer(token) => match check.check(token) {
             Ok(verified) => {
-                state.metrics.auth_passed();
-                Ok(verified)
+                metrics.auth_passed();
+                return Ok(verified);
             }
-            Err(refusal) => deny(refusal.as_str(), Problem::invalid_token(), Some(refusal)),
+            Err(refusal) => (refusal.as_str(), Problem::invalid_token(), Some(refusal)),
         },
-    }
+    };
+    metrics.auth_refused(reason);
+    Err(Denied { problem, reason, refusal })
 }
 
 /// A caller whose token is valid now.
@@ -77,7 +109,7 @@ impl FromRequestParts<ApiState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Response> {
         let facts = RequestFacts::from_request_parts(parts, state).await?;
-        authenticate(state, &facts.presented)
+        authenticate(&state.check, &state.metrics, facts.presented.borrowed())
             .map(Self)
             .map_err(|denied| denied.problem.response(facts.request_id))
     }

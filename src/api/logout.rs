@@ -53,7 +53,7 @@ pub async fn logout(State(state): State<ApiState>, facts: RequestFacts, request:
 }
 
 async fn end(state: &ApiState, facts: &RequestFacts, request: Request<Body>) -> Result<(), Problem> {
-    let caller = match authenticate(state, &facts.presented) {
+    let caller = match authenticate(&state.check, &state.metrics, facts.presented.borrowed()) {
         Ok(caller) => caller,
         // Ending an ended session is done already: a retry after a lost answer gets the same 204.
         Err(Denied { refusal: Some(TokenRefusal::SessionEnded), .. }) => return Ok(()),

@@ -19,7 +19,7 @@ mod router;
 mod state;
 mod well_known;
 
-pub use bearer::Presented;
+pub use bearer::{Denied, Presented, authenticate};
 pub use listener::serve;
 pub use problem::{Problem, Reason};
 pub use router::{owns, public_router};

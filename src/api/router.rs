@@ -20,9 +20,16 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       img-src 'self' data:; connect-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
+/// Documents about the issuer, whether there is one yet or not: a service must not speak for it.
+const ISSUER_DOCUMENTS: [&str; 3] = [
+    "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+];
+
 /// Whether Gateward answers this (canonical) path itself. Nothing below `/auth` ever reaches a service.
 pub fn owns(path: &str) -> bool {
-    path == "/auth" || path.starts_with("/auth/") || path == "/.well-known/jwks.json"
+    path == "/auth" || path.starts_with("/auth/") || ISSUER_DOCUMENTS.contains(&path)
 }
 
 /// The router behind [`owns`]. Every request must carry [`RequestFacts`] as an extension.
@@ -61,7 +68,9 @@ mod tests {
 
     #[test]
     fn only_whole_segments_are_ours() {
-        for ours in ["/auth", "/auth/", "/auth/x/y", "/.well-known/jwks.json"] {
+        for ours in
+            ["/auth", "/auth/", "/auth/x/y", "/.well-known/jwks.json", "/.well-known/openid-configuration"]
+        {
             assert!(owns(ours), "{ours}");
         }
         for theirs in ["/", "/authx", "/Auth/me", "/x/auth/me", "/.well-known/acme-challenge/x"] {

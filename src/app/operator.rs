@@ -32,6 +32,9 @@ pub fn migrate(settings: &Settings, apply: bool) -> Result<MigrationStatus, AppE
     Ok(migrations(settings, run)?)
 }
 
+/// Roles travel in every token, and a token is 8 KiB at most.
+const MOST_ROLES: usize = 32;
+
 /// Tokens to be made without a login.
 #[derive(Debug, Clone)]
 pub struct MintOrder {
@@ -78,6 +81,9 @@ impl Operator {
         name: Option<&str>,
         roles: Vec<String>,
     ) -> Result<Account, AppError> {
+        if roles.len() > MOST_ROLES {
+            return Err(AppError::Failed(format!("an account may have {MOST_ROLES} roles")));
+        }
         let wrong = |what: &str, error: &dyn std::fmt::Display| AppError::Failed(format!("{what}: {error}"));
         let ask = Registration {
             email: EmailAddress::parse(email).map_err(|error| wrong("e-mail address", &error))?,

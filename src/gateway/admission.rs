@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::request::{CanonicalRequest, Credentials};
-use crate::api::Problem;
+use crate::api::{Presented, Problem, authenticate};
 use crate::domain::route::{Access, Route, RouteTable};
 use crate::live::{IdentityValues, TokenCheck, Verified};
 use crate::telemetry::metrics::Metrics;
@@ -98,9 +98,10 @@ impl Admission {
         let caller = match route.access {
             Access::Public => None,
             Access::Authenticated => {
-                Some(self.authenticate(request).map_err(|(reason, problem)| Refused {
-                    problem,
-                    reason,
+                let judged = authenticate(&self.check, &self.metrics, presented(request));
+                Some(judged.map_err(|denied| Refused {
+                    problem: denied.problem,
+                    reason: denied.reason,
                     route: Some(position),
                 })?)
             }
@@ -112,32 +113,14 @@ impl Admission {
         };
         Ok(Admitted { route, caller, nobody: Arc::clone(&self.nobody) })
     }
+}
 
-    fn authenticate(&self, request: &CanonicalRequest) -> Result<Arc<Verified>, (&'static str, Problem)> {
-        let refuse = |reason, problem| {
-            self.metrics.auth_refused(reason);
-            Err((reason, problem))
-        };
-        let token = match request.credentials() {
-            Credentials::None => return refuse("no_credentials", Problem::no_credentials()),
-            Credentials::Several => {
-                let problem = Problem::invalid_request("a request may carry one access token");
-                return refuse("several_credentials", problem);
-            }
-            Credentials::OtherScheme | Credentials::Malformed => {
-                return refuse("malformed_credentials", Problem::invalid_token());
-            }
-            Credentials::Bearer(_) => request.bearer_token(),
-        };
-        let Some(token) = token else {
-            return refuse("malformed_credentials", Problem::invalid_token());
-        };
-        match self.check.check(token) {
-            Ok(verified) => {
-                self.metrics.auth_passed();
-                Ok(verified)
-            }
-            Err(refusal) => refuse(refusal.as_str(), Problem::invalid_token()),
-        }
+/// The credentials of a request in the API's words.
+pub(super) fn presented(request: &CanonicalRequest) -> Presented<&str> {
+    match request.credentials() {
+        Credentials::None => Presented::Nothing,
+        Credentials::Several => Presented::Several,
+        Credentials::OtherScheme | Credentials::Malformed => Presented::Malformed,
+        Credentials::Bearer(_) => request.bearer_token().map_or(Presented::Malformed, Presented::Bearer),
     }
 }

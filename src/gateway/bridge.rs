@@ -14,10 +14,11 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tower::ServiceExt as _;
 
+use super::admission::presented;
 use super::arrival::Arrival;
-use super::request::{Body as Framing, Credentials};
+use super::request::Body as Framing;
 use super::respond;
-use crate::api::{Presented, Problem, Reason, RequestFacts};
+use crate::api::{Problem, Reason, RequestFacts};
 
 /// Our largest page is part of Swagger UI, about 1.5 MB.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -132,14 +133,7 @@ fn request(session: &Session, arrival: &Arrival, body: Bytes) -> Option<Request<
     request.extensions_mut().insert(RequestFacts {
         request_id: arrival.id,
         client: arrival.client.address,
-        presented: match canonical.credentials() {
-            Credentials::None => Presented::Nothing,
-            Credentials::Several => Presented::Several,
-            Credentials::OtherScheme | Credentials::Malformed => Presented::Malformed,
-            Credentials::Bearer(_) => canonical
-                .bearer_token()
-                .map_or(Presented::Malformed, |token| Presented::Bearer(token.to_owned())),
-        },
+        presented: presented(canonical).owned(),
     });
     Some(request)
 }

@@ -126,7 +126,8 @@ pub trait DurableStore: Send + Sync + 'static {
     ) -> Result<EndedSessions, StoreError>;
 
     /// Revocations with a number above `after`, in order, at most `limit`. Numbers become visible in
-    /// order: once a reader has seen `n`, no smaller unseen number will ever appear.
+    /// order: once a reader has seen `n`, no smaller unseen number will ever appear. A reader that is ahead of
+    /// the store (a restored backup, a failover that lost commits) is answered from the beginning.
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError>;
     /// Deletes sessions and revocations whose `session_expires_at` (`expires_at`) is before `before`,
     /// at most `limit` of each; returns how many rows went.

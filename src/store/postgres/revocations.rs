@@ -19,8 +19,11 @@ const INSERT: &str = "INSERT INTO revocations (number, session_id, session_expir
     SELECT number, session_id, session_expires_at, $4::bigint, $5::text \
     FROM unnest($1::bigint[], $2::uuid[], $3::bigint[]) AS ended (number, session_id, session_expires_at)";
 
+/// A reader that is ahead of the counter has seen numbers that are lost: it starts again.
 const AFTER: &str = "SELECT number, session_id, session_expires_at, revoked_at, reason \
-    FROM revocations WHERE number > $1 ORDER BY number LIMIT $2";
+    FROM revocations \
+    WHERE number > CASE WHEN $1 > (SELECT last FROM revocation_counter) THEN 0 ELSE $1 END \
+    ORDER BY number LIMIT $2";
 
 /// Rows that another call holds are left for the next time, rather than waited for.
 const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions \

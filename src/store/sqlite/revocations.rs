@@ -14,8 +14,11 @@ const TAKE_NUMBERS: &str = "UPDATE revocation_counter SET last = last + ?1 RETUR
 const INSERT: &str = "INSERT INTO revocations (number, session_id, session_expires_at, revoked_at, reason) \
     VALUES (?1, ?2, ?3, ?4, ?5)";
 
+/// A reader that is ahead of the counter has seen numbers that are lost: it starts again.
 const AFTER: &str = "SELECT number, session_id, session_expires_at, revoked_at, reason \
-    FROM revocations WHERE number > ?1 ORDER BY number LIMIT ?2";
+    FROM revocations \
+    WHERE number > CASE WHEN ?1 > (SELECT last FROM revocation_counter) THEN 0 ELSE ?1 END \
+    ORDER BY number LIMIT ?2";
 
 const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions \
     WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";

@@ -14,7 +14,19 @@ super::on_both_durable_kinds!(
     revocations_are_read_page_by_page,
     pruning_takes_what_has_expired_and_leaves_the_numbers_alone,
     pruning_takes_no_more_than_its_limit,
+    a_reader_ahead_of_the_store_starts_again,
 );
+
+/// A restored backup, or a failover that lost the last commits, counts again from a lower number.
+async fn a_reader_ahead_of_the_store_starts_again(store: Arc<dyn DurableStore>) {
+    let account = stored_account(&*store, "person@example.com").await;
+    for session in stored_sessions(&*store, account.id, 3).await {
+        store.end_session(session.id, EndReason::Logout, NOW).await.unwrap();
+    }
+    assert_eq!(store.revocations_after(3, 100).await.unwrap(), []);
+    let numbers = store.revocations_after(1000, 100).await.unwrap();
+    assert_eq!(numbers.iter().map(|revocation| revocation.number).collect::<Vec<_>>(), [1, 2, 3]);
+}
 
 async fn numbers_have_no_gaps_and_become_visible_in_order(store: Arc<dyn DurableStore>) {
     let account = stored_account(&*store, "person@example.com").await;
