@@ -112,20 +112,29 @@ fn known_about(ask: &Registration) -> Vec<String> {
 }
 
 async fn profile(shop: &Workshop, id: AccountId, session: SessionId) -> Result<Account, AuthError> {
-    if !shop.session_is_live(session).await? {
+    // At once, so that an outage of both stores costs the longer of two deadlines and not their sum.
+    let (account, record) = tokio::join!(shop.durable.account(id), shop.shared.session(session));
+    let account = account?;
+    if !shop.session_is_live(session, record).await? {
         return Err(AuthError::SessionEnded);
     }
-    match shop.durable.account(id).await? {
+    match account {
         Some(account) if account.status == AccountStatus::Active => Ok(account),
         Some(_) | None => Err(AuthError::AccountGone),
     }
 }
 
 async fn disable(shop: &Arc<Workshop>, id: AccountId) -> Result<Option<usize>, AuthError> {
-    let Some(ended) = shop.durable.disable_account(id, shop.clock.now()).await? else {
-        return Ok(None);
-    };
-    let count = ended.revocations.len();
-    shop.publish_ended(ended);
-    Ok(Some(count))
+    let mut count = 0;
+    loop {
+        let Some(ended) = shop.durable.disable_account(id, shop.clock.now()).await? else {
+            return Ok(None);
+        };
+        let more = ended.more;
+        count += ended.revocations.len();
+        shop.publish_ended(ended);
+        if !more {
+            return Ok(Some(count));
+        }
+    }
 }

@@ -21,6 +21,8 @@ use crate::telemetry::metrics::Metrics;
 const STORE_PERMITS: usize = 512;
 /// Their deadline. The stores have shorter ones of their own.
 const STORE_DEADLINE: Duration = Duration::from_secs(3);
+/// Deadline of disabling an account, whose sessions are ended page by page.
+const DISABLE_DEADLINE: Duration = Duration::from_secs(60);
 /// Deadline of calls with a password hash in them: the queue may be full of them.
 const HASH_DEADLINE: Duration = Duration::from_secs(15);
 /// How long to look for the successor of an actor that just stopped, and how often.
@@ -121,9 +123,9 @@ impl AuthHandle {
     /// Disables an account and ends its sessions; says how many were alive, or `None` without account.
     ///
     /// # Errors
-    /// A fault of ours: nothing was changed, or everything.
+    /// A fault of ours: the account may be disabled with sessions left. Disabling it again ends those.
     pub async fn disable(&self, account: AccountId) -> Result<Option<usize>, AuthError> {
-        let (job, pending) = self.store_job(account)?;
+        let (job, pending) = Job::new(account, permit(&self.store_permits)?, DISABLE_DEADLINE);
         reach(&self.slots.accounts, AccountsMessage::Disable(job), pending).await
     }
 

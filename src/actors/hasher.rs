@@ -153,25 +153,30 @@ fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) 
         #[expect(clippy::disallowed_methods, reason = "measures a duration for a metric")]
         let started = Instant::now();
         // A panic in a library drops the reply, which its caller sees; the thread lives on.
-        let outcome = catch_unwind(AssertUnwindSafe(|| work_on(plan, work)));
-        metrics.hash_queue_length.dec();
-        match outcome {
-            Ok(()) => {
-                metrics.hash_took(started.elapsed());
-                metrics.hash_job(HashResult::Done);
-            }
-            Err(_) => metrics.hash_job(HashResult::Failed),
+        let count = || {
+            metrics.hash_queue_length.dec();
+            metrics.hash_took(started.elapsed());
+            metrics.hash_job(HashResult::Done);
+        };
+        if catch_unwind(AssertUnwindSafe(|| work_on(plan, work, count))).is_err() {
+            metrics.hash_queue_length.dec();
+            metrics.hash_job(HashResult::Failed);
         }
     }
 }
 
-fn work_on(plan: &HashPlan, work: HashWork) {
+/// `count` comes before the reply: whoever has the reply finds it counted.
+fn work_on(plan: &HashPlan, work: HashWork, count: impl FnOnce()) {
     match work {
         HashWork::New { password, context, salt, reply } => {
-            drop(reply.send(judge_and_hash(plan, &password, &context, salt)));
+            let outcome = judge_and_hash(plan, &password, &context, salt);
+            count();
+            drop(reply.send(outcome));
         }
         HashWork::Verify { password, stored, salt, reply } => {
-            drop(reply.send(check(plan, &password, stored, salt)));
+            let outcome = check(plan, &password, stored, salt);
+            count();
+            drop(reply.send(outcome));
         }
     }
 }

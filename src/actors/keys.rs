@@ -42,6 +42,17 @@ pub enum KeysError {
         /// Which.
         kid: String,
     },
+    /// There are sealed keys, and what opens them is gone.
+    #[error(
+        "{path} is missing, and signing key `{kid}` was sealed with it: restore it from a backup, or give \
+         token.key_encryption_key"
+    )]
+    Lost {
+        /// Where it belongs.
+        path: String,
+        /// A key that it opens.
+        kid: String,
+    },
     /// A stored or fresh key is not usable.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -78,8 +89,8 @@ pub async fn load(
         SigningAlgorithm::Es256 => KeyAlgorithm::Es256,
         SigningAlgorithm::Rs256 => KeyAlgorithm::Rs256,
     };
-    let seal = Seal::load(settings.key_encryption_key.as_ref(), data_dir)?;
     let mut stored = store.signing_keys().await?;
+    let seal = Seal::load(settings.key_encryption_key.as_ref(), data_dir, stored.first())?;
     if !stored.iter().any(|key| key.algorithm == algorithm.as_str()) {
         stored = store.ensure_signing_key(generate(algorithm, &seal, now)?).await?;
     }
@@ -124,12 +135,21 @@ fn generate(algorithm: KeyAlgorithm, seal: &Seal, now: Timestamp) -> Result<Seal
 struct Seal(LessSafeKey);
 
 impl Seal {
-    fn load(configured: Option<&SecretString>, data_dir: &Path) -> Result<Self, KeysError> {
+    /// The configured key-encryption key, or the one in the data directory, which is made unless something is
+    /// `sealed` already: a new key would not open it, and would stand where the lost one has to be restored.
+    fn load(
+        configured: Option<&SecretString>,
+        data_dir: &Path,
+        sealed: Option<&SealedKey>,
+    ) -> Result<Self, KeysError> {
         match configured {
             Some(key) => Self::from_base64(key.expose_secret(), "token.key_encryption_key"),
             None => {
                 let path = data_dir.join(KEY_ENCRYPTION_FILE);
                 let shown = path.display().to_string();
+                if let (Some(sealed), false) = (sealed, path.exists()) {
+                    return Err(KeysError::Lost { path: shown, kid: sealed.kid.clone() });
+                }
                 let text = read_or_make(data_dir, &path)
                     .map_err(|reason| KeysError::KeyEncryption { path: shown.clone(), reason })?;
                 Self::from_base64(text.trim(), &shown)
@@ -292,6 +312,17 @@ mod tests {
         assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(read_or_make(&data, &path).unwrap(), first);
         assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1, "no draft stays behind");
+    }
+
+    #[test]
+    fn a_lost_key_encryption_key_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let sealed = generate(KeyAlgorithm::EdDsa, &seal(1), Timestamp::from_unix_millis(0)).unwrap();
+        let lost = Seal::load(None, dir.path(), Some(&sealed));
+        assert!(matches!(lost, Err(KeysError::Lost { .. })));
+        assert!(!dir.path().join(KEY_ENCRYPTION_FILE).exists());
+        assert!(Seal::load(None, dir.path(), None).is_ok());
+        assert!(Seal::load(None, dir.path(), Some(&sealed)).is_ok(), "found, though it may not open");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::domain::id::SessionId;
 use crate::domain::session::Session;
 use crate::domain::token::Parties;
 use crate::live::{Clock, LiveKeys, RevocationPublisher};
-use crate::store::{DurableStore, EndedSessions, SharedStore};
+use crate::store::{DurableStore, EndedSessions, SharedStore, StoreError};
 use crate::telemetry::metrics::Metrics;
 
 /// Restarts that are allowed within [`WINDOW`].
@@ -133,10 +133,14 @@ impl Workshop {
         }
     }
 
-    /// Whether a session is alive: by its record in the shared store, else by the durable store.
-    pub async fn session_is_live(&self, id: SessionId) -> Result<bool, AuthError> {
+    /// Whether a session is alive: by its record as the shared store gave it, else by the durable store.
+    pub async fn session_is_live(
+        &self,
+        id: SessionId,
+        record: Result<Option<Session>, StoreError>,
+    ) -> Result<bool, AuthError> {
         let now = self.clock.now();
-        match self.shared.session(id).await {
+        match record {
             Ok(Some(session)) => return Ok(session.is_live(now)),
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "session record not read"),

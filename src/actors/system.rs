@@ -64,6 +64,7 @@ impl From<KeysError> for StartError {
         match error {
             KeysError::Store(error) => error.into(),
             KeysError::Sealed { .. }
+            | KeysError::Lost { .. }
             | KeysError::Key(_)
             | KeysError::KeyEncryption { .. }
             | KeysError::Generate(_) => Self::Failed(error.to_string()),

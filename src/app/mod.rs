@@ -1,6 +1,7 @@
 //! The composition root: builds the parts from the configuration, in order, and stops them in order.
 
 mod error;
+mod files;
 mod operator;
 mod ready_line;
 mod runtime;

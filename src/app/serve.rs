@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::AppError;
+use super::files::connections_within_limit;
 use super::ready_line::try_it;
 use super::runtime::{install_crypto, proxy_runtime};
 use crate::actors::AuthSystem;
@@ -177,7 +178,7 @@ async fn edge(
 
 fn limits(server: &ServerSettings) -> EdgeLimits {
     EdgeLimits {
-        max_connections: server.max_connections,
+        max_connections: connections_within_limit(server.max_connections),
         head: HeadLimits {
             max_header_bytes: server.max_header_bytes,
             max_headers: server.max_headers,
@@ -211,7 +212,7 @@ fn route_rules(upstreams: &[UpstreamSpec], routes: &[RouteSettings]) -> Result<V
         .collect()
 }
 
-/// Waits for SIGTERM, SIGINT, or the actors' end.
+/// Waits for a signal to stop, or the actors' end.
 async fn reason_to_stop(mut fatal: watch::Receiver<bool>) -> Result<(), AppError> {
     tokio::select! {
         () = any_signal() => Ok(()),
@@ -225,9 +226,10 @@ async fn second_signal() {
     any_signal().await;
 }
 
+/// SIGHUP too: a closed terminal is no reason to cut requests off.
 async fn any_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
     else {
         // Without handlers the default action ends the process.
         return std::future::pending().await;
@@ -235,5 +237,6 @@ async fn any_signal() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        _ = hang_up.recv() => {}
     }
 }

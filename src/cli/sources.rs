@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use super::{CliError, GlobalArgs};
+use super::{CliError, Exit, GlobalArgs};
 use crate::config::{Flag, Sources};
 
 /// Read when it is there.
@@ -14,7 +14,7 @@ const DOTENV: &str = ".env";
 /// of `--config`, `.env` in the working folder, the environment, flags.
 ///
 /// # Errors
-/// A configuration variable is not UTF-8 ([`super::Exit::Usage`]).
+/// A configuration variable is not UTF-8 ([`Exit::Config`]).
 pub fn sources(global: &GlobalArgs, flags: Vec<Flag>) -> Result<Sources, CliError> {
     let dotenv = PathBuf::from(DOTENV);
     let data_dir = flag("server.data_dir", "--data-dir", global.data_dir.as_ref());
@@ -44,7 +44,10 @@ fn environment() -> Result<Vec<(String, String)>, CliError> {
         match value.into_string() {
             Ok(value) => variables.push((name, value)),
             Err(_) if is_ours(&name) => {
-                return Err(CliError::usage(format_args!("environment variable {name} is not UTF-8")));
+                return Err(CliError::new(
+                    Exit::Config,
+                    anyhow::anyhow!("environment variable {name} is not UTF-8"),
+                ));
             }
             Err(_) => {}
         }

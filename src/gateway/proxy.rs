@@ -231,6 +231,14 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         let arrival = context.arrival()?;
+        if response.status == http::StatusCode::SWITCHING_PROTOCOLS
+            && arrival.request.upgrade() != Upgrade::WebSocket
+        {
+            // A client that did not ask would read the other protocol's bytes as answers.
+            return Error::explain(ErrorType::InvalidHTTPHeader, "101 without an upgrade")
+                .into_up()
+                .into_err();
+        }
         respond::settle_expectation(session, response.status, arrival);
         headers::settle_answer(response, arrival.request.version());
         response.insert_header("x-request-id", arrival.id_value())

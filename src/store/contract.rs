@@ -50,7 +50,13 @@ impl StoreError {
 pub struct EndedSessions {
     /// In order of their numbers; empty when nothing was alive to be ended.
     pub revocations: Vec<Revocation>,
+    /// There may be more to be ended: call again.
+    pub more: bool,
 }
+
+/// Sessions that one call of [`DurableStore::disable_account`] ends: as many as fit into its deadline on a slow
+/// database, with other writers waiting for the revocation counter meanwhile.
+pub const ENDED_AT_ONCE: u32 = 2_000;
 
 /// A signing key at rest. The private half is sealed before it reaches a store.
 #[derive(Debug, Clone)]
@@ -103,7 +109,8 @@ pub trait DurableStore: Send + Sync + 'static {
         old: &StoredHash,
         new: &PasswordHash,
     ) -> Result<bool, StoreError>;
-    /// Disables an account and ends all its live sessions, in one transaction. `None`: no such account.
+    /// Disables an account and ends its sessions, [`ENDED_AT_ONCE`] at most, in one transaction: from the first
+    /// call on no session begins, and once `more` is false none is left. `None`: no such account.
     async fn disable_account(
         &self,
         id: AccountId,

@@ -72,12 +72,27 @@ enum Name {
     Hs256,
 }
 
+/// Placeholders such as `aaaa...` or 32 zero bytes. 32 random bytes hold fewer than 8 different ones about once in
+/// 10^40 keys; random hexadecimal digits pass, too.
+fn is_no_secret(bytes: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    for byte in bytes {
+        if let Some(seen) = seen.get_mut(usize::from(*byte)) {
+            *seen = true;
+        }
+    }
+    seen.iter().filter(|seen| **seen).count() < 8
+}
+
 fn hmac_secret(r: &mut Reader, secret: Option<SecretString>) -> SecretString {
     const REMEDY: &str =
         "generate one with `openssl rand -base64 48` and set token.secret, SECRET_KEY or SECRET_KEY_FILE";
     match &secret {
         Some(secret) if secret.expose_secret().len() < SHORTEST_SECRET => {
             r.problem("token.secret", Fault::new(format!("is shorter than {SHORTEST_SECRET} bytes"), REMEDY));
+        }
+        Some(secret) if is_no_secret(secret.expose_secret().as_bytes()) => {
+            r.problem("token.secret", Fault::new("repeats a few bytes: nobody chose it at random", REMEDY));
         }
         Some(_) => {}
         None if r.sound(&["token.algorithm", "token.secret"]) => {
@@ -95,12 +110,14 @@ fn key_encryption_key(r: &mut Reader) -> Option<SecretString> {
     r.show(KEY, if secret.is_some() { REDACTED } else { NOT_SET });
     if let Some(text) = &secret {
         let decoded = STANDARD.decode(text.expose_secret()).map(Zeroizing::new);
-        if !decoded.is_ok_and(|key| key.len() == 32) {
-            r.problem(
-                KEY,
-                Fault::new("is not base64 of 32 bytes", "generate one with `openssl rand -base64 32`"),
-            );
-        }
+        let fault = match decoded {
+            Ok(key) if key.len() == 32 && is_no_secret(&key) => {
+                "repeats a few bytes: nobody chose it at random"
+            }
+            Ok(key) if key.len() == 32 => return secret,
+            Ok(_) | Err(_) => "is not base64 of 32 bytes",
+        };
+        r.problem(KEY, Fault::new(fault, "generate one with `openssl rand -base64 32`"));
     }
     secret
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::case::{KEY, SECRET};
 use crate::config::given::Values;
 use crate::config::shown::NOT_SET;
 use crate::config::{Origin, Sources, load, toml_layer};
@@ -12,6 +13,9 @@ fn path() -> PathBuf {
 }
 
 /// The file with its example lines (`#key = ..`, `#[[list]]`) made live.
+const SECRET_PLACEHOLDER: &str = "<openssl rand -base64 48>";
+const KEY_PLACEHOLDER: &str = "<openssl rand -base64 32>";
+
 fn with_examples() -> String {
     let text = std::fs::read_to_string(path()).unwrap();
     let live =
@@ -59,6 +63,9 @@ fn its_examples_are_valid() {
     let text: Vec<String> =
         with_examples().lines().filter(|line| !line.contains("_file = ")).map(str::to_owned).collect();
     let text = text.join("\n").replace("\"embedded\"", "\"postgres\"").replace("\"EdDSA\"", "\"HS256\"");
+    // As they stand in the file, the placeholders of secrets are refused.
+    assert!(text.contains(SECRET_PLACEHOLDER) && text.contains(KEY_PLACEHOLDER));
+    let text = text.replace(SECRET_PLACEHOLDER, SECRET).replace(KEY_PLACEHOLDER, KEY);
     std::fs::write(&file, text.replace("# \"postgres\"", "# x")).unwrap();
     let loaded = load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
     assert_eq!(loaded.settings.routes.len(), 1);

@@ -29,6 +29,11 @@ fn each_rule_has_its_problem() {
         ("[token]\nalgorithm = \"HS256\"\nsecret = 12345".to_owned(), "token.secret: is a whole number"),
         ("[token]\nsecret_file = \"/nowhere\"".to_owned(), "token.secret_file: names a file that cannot be read"),
         ("[token]\nsecret = \"a\"\nsecret_file = \"/x\"".to_owned(), "token.secret_file: is given together with"),
+        (format!("[token]\nalgorithm = \"HS256\"\nsecret = \"{}\"", "abcdefg".repeat(9)), "token.secret: repeats"),
+        (
+            format!("[token]\nkey_encryption_key = \"{}=\"", "A".repeat(43)),
+            "token.key_encryption_key: repeats",
+        ),
         ("[token]\nkey_encryption_key = \"AAAA\"".to_owned(), "token.key_encryption_key: is not base64 of 32"),
         ("[token]\nkey_encryption_key = \"?\"".to_owned(), "token.key_encryption_key: is not base64 of 32"),
         ("[token]\nissuer = \"\"".to_owned(), "token.issuer: `` is not 1 to 256"),

@@ -19,6 +19,11 @@ const X_NAMES: &[&[u8]] = &[
     b"x-client-cert",
     // What was called: some frameworks route by these instead of by the path and method that were judged.
     b"x-original-url",
+    b"x-original-host",
+    b"x-original-method",
+    b"x-host",
+    b"x-http-host-override",
+    b"x-scheme",
     b"x-original-uri",
     b"x-rewrite-url",
     b"x-http-method",
@@ -26,6 +31,8 @@ const X_NAMES: &[&[u8]] = &[
     b"x-method-override",
     // Who calls, as other proxies say it.
     b"x-remote-user",
+    b"x-remote-addr",
+    b"x-webauth-user",
 ];
 
 /// Folded prefixes that begin with `x`: each is a family of names.
@@ -42,6 +49,7 @@ const OTHER_NAMES: &[&[u8]] = &[
     b"true-client-ip",
     b"cf-connecting-ip",
     b"client-ip",
+    b"ssl-client-cert",
     // Becomes the variable HTTP_PROXY in CGI programs, whose own calls then go where the client says
     // (httpoxy).
     b"proxy",
@@ -56,7 +64,7 @@ pub fn is_protected(name: &str) -> bool {
             X_FAMILIES.iter().any(|family| starts_folded(name, family))
                 || X_NAMES.iter().any(|protected| folds_to(name, protected))
         }
-        Some(b'f' | b'F' | b'r' | b'R' | b't' | b'T' | b'c' | b'C' | b'p' | b'P') => {
+        Some(b'f' | b'F' | b'r' | b'R' | b's' | b'S' | b't' | b'T' | b'c' | b'C' | b'p' | b'P') => {
             OTHER_NAMES.iter().any(|protected| folds_to(name, protected))
         }
         _ => false,

@@ -12,7 +12,7 @@ use super::revocations::{self, Ended};
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::session::{EndReason, Session};
-use crate::store::{EndedSessions, StoreError, columns};
+use crate::store::{ENDED_AT_ONCE, EndedSessions, StoreError, columns};
 
 /// The lock on the account is what makes a login and `disable` take turns: whoever comes second sees
 /// what the first one did.
@@ -27,8 +27,8 @@ const BY_ID: &str = "SELECT id, account_id, created_at, expires_at, address, use
 /// Takes the account's row lock, which conflicts with the one of `INSERT`, until the commit.
 const DISABLE: &str = "UPDATE accounts SET status = 'disabled', updated_at = $2 WHERE id = $1";
 
-const END_OF_ACCOUNT: &str = "UPDATE sessions SET revoked_at = $2, revoked_reason = $3 \
-    WHERE account_id = $1 AND revoked_at IS NULL RETURNING id, expires_at";
+const END_OF_ACCOUNT: &str = "UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN \
+    (SELECT id FROM sessions WHERE account_id = $1 AND revoked_at IS NULL LIMIT $4) RETURNING id, expires_at";
 
 const END_ONE: &str = "UPDATE sessions SET revoked_at = $2, revoked_reason = $3 \
     WHERE id = $1 AND revoked_at IS NULL RETURNING id, expires_at";
@@ -75,10 +75,10 @@ pub(super) async fn end(
     let rows = tx.query(&update, &[id.as_uuid(), &now.unix_millis(), &reason.as_str()]).await?;
     let revocations = revocations::append(&tx, ended(&rows)?, reason, now).await?;
     commit(tx).await?;
-    Ok(EndedSessions { revocations })
+    Ok(EndedSessions { revocations, more: false })
 }
 
-/// Disables the account and ends every session that was not ended before, as [`end`] does.
+/// Disables the account and ends sessions that were not ended before, as [`end`] does, a page of them.
 pub(super) async fn disable_account(
     client: &mut Client,
     id: AccountId,
@@ -91,10 +91,12 @@ pub(super) async fn disable_account(
         return Ok(None);
     }
     let update = tx.prepare_cached(END_OF_ACCOUNT).await?;
-    let rows = tx.query(&update, &[id.as_uuid(), &now.unix_millis(), &reason.as_str()]).await?;
+    let limit = i64::from(ENDED_AT_ONCE);
+    let rows = tx.query(&update, &[id.as_uuid(), &now.unix_millis(), &reason.as_str(), &limit]).await?;
+    let more = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
     let revocations = revocations::append(&tx, ended(&rows)?, reason, now).await?;
     commit(tx).await?;
-    Ok(Some(EndedSessions { revocations }))
+    Ok(Some(EndedSessions { revocations, more }))
 }
 
 fn ended(rows: &[Row]) -> Result<Vec<Ended>, StoreError> {

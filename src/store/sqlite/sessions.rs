@@ -3,7 +3,7 @@
 //! One connection writes at a time, so a login and `disable_account` cannot overlap; the condition in
 //! the statement is enough.
 
-use rusqlite::{Connection, Row, TransactionBehavior, params};
+use rusqlite::{CachedStatement, Connection, Row, ToSql, TransactionBehavior, params};
 use uuid::Uuid;
 
 use super::error::{Failure, corrupt};
@@ -11,7 +11,7 @@ use super::revocations::{self, Ended};
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::session::{EndReason, Session};
-use crate::store::{EndedSessions, columns};
+use crate::store::{ENDED_AT_ONCE, EndedSessions, columns};
 
 const INSERT: &str = "INSERT INTO sessions \
     (id, account_id, created_at, expires_at, address, user_agent, revoked_at, revoked_reason) \
@@ -22,8 +22,8 @@ const BY_ID: &str = "SELECT id, account_id, created_at, expires_at, address, use
 
 const DISABLE: &str = "UPDATE accounts SET status = 'disabled', updated_at = ?2 WHERE id = ?1";
 
-const END_OF_ACCOUNT: &str = "UPDATE sessions SET revoked_at = ?2, revoked_reason = ?3 \
-    WHERE account_id = ?1 AND revoked_at IS NULL RETURNING id, expires_at";
+const END_OF_ACCOUNT: &str = "UPDATE sessions SET revoked_at = ?2, revoked_reason = ?3 WHERE id IN \
+    (SELECT id FROM sessions WHERE account_id = ?1 AND revoked_at IS NULL LIMIT ?4) RETURNING id, expires_at";
 
 const END_ONE: &str = "UPDATE sessions SET revoked_at = ?2, revoked_reason = ?3 \
     WHERE id = ?1 AND revoked_at IS NULL RETURNING id, expires_at";
@@ -58,13 +58,14 @@ pub(super) fn end(
     now: Timestamp,
 ) -> Result<EndedSessions, Failure> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let ended = mark_ended(&tx, END_ONE, *id.as_uuid(), reason, now)?;
+    let update = tx.prepare_cached(END_ONE)?;
+    let ended = mark_ended(update, params![id.as_uuid().as_bytes(), now.unix_millis(), reason.as_str()])?;
     let revocations = revocations::append(&tx, ended, reason, now)?;
     tx.commit()?;
-    Ok(EndedSessions { revocations })
+    Ok(EndedSessions { revocations, more: false })
 }
 
-/// Disables the account and ends every session that was not ended before, as [`end`] does.
+/// Disables the account and ends sessions that were not ended before, as [`end`] does, a page of them.
 pub(super) fn disable_account(
     connection: &mut Connection,
     id: AccountId,
@@ -76,21 +77,17 @@ pub(super) fn disable_account(
     if found == 0 {
         return Ok(None);
     }
-    let ended = mark_ended(&tx, END_OF_ACCOUNT, *id.as_uuid(), reason, now)?;
+    let update = tx.prepare_cached(END_OF_ACCOUNT)?;
+    let parameters = params![id.as_uuid().as_bytes(), now.unix_millis(), reason.as_str(), ENDED_AT_ONCE];
+    let ended = mark_ended(update, parameters)?;
+    let more = u32::try_from(ended.len()).is_ok_and(|count| count >= ENDED_AT_ONCE);
     let revocations = revocations::append(&tx, ended, reason, now)?;
     tx.commit()?;
-    Ok(Some(EndedSessions { revocations }))
+    Ok(Some(EndedSessions { revocations, more }))
 }
 
-fn mark_ended(
-    tx: &Connection,
-    update: &str,
-    id: Uuid,
-    reason: EndReason,
-    now: Timestamp,
-) -> Result<Vec<Ended>, Failure> {
-    let mut update = tx.prepare_cached(update)?;
-    let mut rows = update.query(params![id.as_bytes(), now.unix_millis(), reason.as_str()])?;
+fn mark_ended(mut update: CachedStatement<'_>, parameters: &[&dyn ToSql]) -> Result<Vec<Ended>, Failure> {
+    let mut rows = update.query(parameters)?;
     let mut ended = Vec::new();
     while let Some(row) = rows.next()? {
         ended.push(Ended {

@@ -70,6 +70,15 @@ async fn service_that_fails_is_named_so() {
     for (target, reply, status, code) in [
         ("/hasty/silent", Reply::Delay(Duration::from_secs(30)), 504, "upstream_timeout"),
         ("/hasty/close", Reply::Close, 502, "upstream_failed"),
+        (
+            "/hasty/unasked",
+            Reply::Raw(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+                    .to_vec(),
+            ),
+            502,
+            "upstream_failed",
+        ),
         ("/hasty/garbage", Reply::Raw(b"garbage\r\n\r\n".to_vec()), 502, "upstream_failed"),
         ("/hasty/tls", Reply::Raw(b"\x15\x03\x01\x00\x02\x02\x0a".to_vec()), 502, "upstream_failed"),
         ("/hasty/half", Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()), 502, "upstream_failed"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gateward::domain::session::{EndReason, Session, SessionState};
-use gateward::store::DurableStore;
+use gateward::store::{DurableStore, ENDED_AT_ONCE};
 
 use super::fixtures::{NOW, at_once, is_corrupt, new_account, session_of, stored_account, stored_sessions};
 
@@ -12,6 +12,7 @@ super::on_both_durable_kinds!(
     a_session_needs_an_active_account,
     disabling_an_account_ends_its_sessions_and_no_others,
     a_login_that_races_with_disable_leaves_no_live_session,
+    thousands_of_sessions_are_ended_page_by_page,
     a_session_ends_once,
 );
 
@@ -68,6 +69,21 @@ async fn disabling_an_account_ends_its_sessions_and_no_others(store: Arc<dyn Dur
     }
     let again = store.disable_account(account.id, NOW).await.unwrap().unwrap();
     assert!(again.revocations.is_empty());
+}
+
+async fn thousands_of_sessions_are_ended_page_by_page(store: Arc<dyn DurableStore>) {
+    let account = stored_account(&*store, "person@example.com").await;
+    let page = usize::try_from(ENDED_AT_ONCE).unwrap();
+    stored_sessions(&*store, account.id, page + 5).await;
+
+    let first = store.disable_account(account.id, NOW).await.unwrap().unwrap();
+    assert_eq!((first.revocations.len(), first.more), (page, true));
+    assert!(
+        !store.create_session(&session_of(account.id)).await.unwrap(),
+        "it is disabled from the first page on"
+    );
+    let second = store.disable_account(account.id, NOW).await.unwrap().unwrap();
+    assert_eq!((second.revocations.len(), second.more), (5, false));
 }
 
 async fn a_login_that_races_with_disable_leaves_no_live_session(store: Arc<dyn DurableStore>) {
