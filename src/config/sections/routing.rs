@@ -195,16 +195,9 @@ mod tests {
 
     #[test]
     fn route_paths_are_canonical_and_not_the_gateways_own() {
-        for right in [
-            "/",
-            "/api",
-            "/api/v1.0",
-            "/authors",
-            "/.well-known",
-            "/.well-known/acme",
-            "/...",
-            "/a@b",
-        ] {
+        for right in
+            ["/", "/api", "/api/v1.0", "/authors", "/.well-known", "/.well-known/acme", "/...", "/a@b"]
+        {
             assert!(route_path(&Raw::Text(right.to_owned())).is_ok(), "{right}");
         }
         for wrong in [
