@@ -1,7 +1,4 @@
-//! Access tokens: JWTs in the shape of RFC 9068, minted and checked by the same rules.
-//!
-//! [`verify`] is the only maker of [`VerifiedClaims`]. It decides on signature, shape, issuer, audience
-//! and time; whether the session has ended since is the caller's next question (`live::TokenCheck`).
+//! What a token says, writing one, judging one.
 
 use std::time::Duration;
 
@@ -9,9 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::clock::Timestamp;
-use super::id::{AccountId, SessionId, TokenId};
-use super::keyring::Keyring;
+use super::TokenRefusal;
+use crate::domain::clock::Timestamp;
+use crate::domain::id::{AccountId, SessionId, TokenId};
+use crate::domain::keyring::Keyring;
 
 /// Longer tokens are refused before anything is decoded. Ours are about 700 bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -21,73 +19,6 @@ pub const LEEWAY: Duration = Duration::from_secs(5);
 
 /// The `client_id` of tokens from a first-party login.
 pub const CLIENT_ID: &str = "gateward";
-
-/// Why a token is refused. For logs and metrics; a client only ever reads `invalid_token`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum TokenRefusal {
-    /// Longer than [`MAX_TOKEN_BYTES`].
-    #[error("too_long")]
-    TooLong,
-    /// Not three segments.
-    #[error("not_a_jwt")]
-    NotAJwt,
-    /// No key of ours makes such a header.
-    #[error("unknown_header")]
-    UnknownHeader,
-    /// The signature is not the key's.
-    #[error("bad_signature")]
-    BadSignature,
-    /// Signed, yet not claims as we mint them.
-    #[error("bad_claims")]
-    BadClaims,
-    /// Another `iss`.
-    #[error("wrong_issuer")]
-    WrongIssuer,
-    /// Another `aud`.
-    #[error("wrong_audience")]
-    WrongAudience,
-    /// `exp` has passed.
-    #[error("expired")]
-    Expired,
-    /// `nbf` or `iat` lies ahead.
-    #[error("not_yet_valid")]
-    NotYetValid,
-    /// The session was ended.
-    #[error("session_ended")]
-    SessionEnded,
-}
-
-impl TokenRefusal {
-    /// Every refusal, for metrics that want all labels from the start.
-    pub const ALL: [Self; 10] = [
-        Self::TooLong,
-        Self::NotAJwt,
-        Self::UnknownHeader,
-        Self::BadSignature,
-        Self::BadClaims,
-        Self::WrongIssuer,
-        Self::WrongAudience,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::SessionEnded,
-    ];
-
-    /// Stable word for logs and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TooLong => "too_long",
-            Self::NotAJwt => "not_a_jwt",
-            Self::UnknownHeader => "unknown_header",
-            Self::BadSignature => "bad_signature",
-            Self::BadClaims => "bad_claims",
-            Self::WrongIssuer => "wrong_issuer",
-            Self::WrongAudience => "wrong_audience",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::SessionEnded => "session_ended",
-        }
-    }
-}
 
 /// Who issues for whom: `iss` and `aud`, compared as exact strings.
 #[derive(Debug, Clone, PartialEq, Eq)]

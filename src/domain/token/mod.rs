@@ -1,0 +1,10 @@
+//! Access tokens: JWTs in the shape of RFC 9068, minted and checked by the same rules.
+//!
+//! [`verify`] is the only maker of [`VerifiedClaims`]. It decides on signature, shape, issuer, audience
+//! and time; whether the session has ended since is the caller's next question (`live::TokenCheck`).
+
+mod access;
+mod refusal;
+
+pub use access::{CLIENT_ID, Grant, LEEWAY, MAX_TOKEN_BYTES, Parties, VerifiedClaims, mint, verify};
+pub use refusal::TokenRefusal;
