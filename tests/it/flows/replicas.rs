@@ -24,16 +24,21 @@ impl Shared {
         Self { database: services().new_database(), prefix: services().new_key_prefix() }
     }
 
-    /// One more replica, with a key-encryption key of this byte.
+    /// One more replica, with the key-encryption key of this number.
     fn replica(&self, key: u8) -> AppBuilder {
         AppBuilder::new(StoreKind::Embedded).postgres_at(&self.database, &services().redis_url()).config(
             &format!(
                 "redis.key_prefix = '{}'\ntoken.key_encryption_key = '{}'",
                 self.prefix,
-                STANDARD.encode([key; 32])
+                key_encryption_key(key)
             ),
         )
     }
+}
+
+/// A different one for each number, none of them a placeholder.
+fn key_encryption_key(number: u8) -> String {
+    STANDARD.encode(std::array::from_fn::<u8, 32, _>(|at| u8::try_from(at).unwrap().wrapping_mul(number)))
 }
 
 #[tokio::test]
@@ -74,7 +79,7 @@ async fn a_replica_with_another_key_encryption_key_does_not_start() {
 
     one.reconfigure(&format!(
         "token.key_encryption_key = '{}'\nserver.listen = '127.0.0.1:0'\nserver.admin_listen = '127.0.0.1:0'",
-        STANDARD.encode([8; 32])
+        key_encryption_key(8)
     ));
     let started = one.cli(&["serve"], "");
     let output = tokio::time::timeout(Duration::from_secs(20), started).await.expect("it gives up");
@@ -82,7 +87,7 @@ async fn a_replica_with_another_key_encryption_key_does_not_start() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("does not open with this key-encryption key"), "{said}");
     assert!(said.contains("token.key_encryption_key"), "the remedy is named: {said}");
-    assert!(!said.contains(&STANDARD.encode([8; 32])), "the key is not: {said}");
+    assert!(!said.contains(&key_encryption_key(8)), "the key is not: {said}");
 
     assert_eq!(one.get("/private", &token).await.status(), 200, "the first replica goes on");
     let after: Value = one.get_anonymously("/.well-known/jwks.json").await.json().await.unwrap();
