@@ -1,9 +1,9 @@
 //! A client's connection as the proxy library sees it: it never gets a byte of a body that was not judged.
 //!
 //! The library decodes bodies and bounds each silence by itself. What it lacks is done here, on the bytes on
-//! their way to it: chunks are read strictly ([`Chunks`]), and bodies and answers have a least speed ([`Pace`]). What is
-//! wrong becomes an I/O error that carries a
-//! [`Violation`], which ends the request and, since nobody knows what comes next, the connection.
+//! their way to it: chunks are read strictly ([`Chunks`]), and bodies and answers have a least speed
+//! ([`Pace`]). What is wrong becomes an I/O error that carries a [`Violation`], which ends the request and, since
+//! nobody knows what comes next, the connection.
 //!
 //! Heads are not looked at (see `head_reader`), nor anything behind a handshake for a WebSocket.
 
@@ -91,7 +91,7 @@ impl GuardedStream {
     }
 
     /// From here on it is the body of this request that comes; `received` was read together with its head.
-    /// The graces are of [`Pace`], for the body and for the answer.
+    /// The graces are those of [`Pace`], for the body and for the answer.
     ///
     /// # Errors
     /// What was received is already wrong. The stream is unguarded then, for the last words.
@@ -272,5 +272,71 @@ impl GetSocketDigest for GuardedStream {
 
     fn set_socket_digest(&mut self, socket_digest: SocketDigest) {
         self.inner.set_socket_digest(socket_digest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use pingora::{Error, ErrorType};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::gateway::request::HeadLimits;
+
+    const GRACE: Duration = Duration::from_secs(30);
+    const WEBSOCKET: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+    /// A connection on which this head, and then `received`, has come.
+    async fn guarded(head: &str, received: &[u8]) -> (GuardedStream, Result<(), Violation>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut stream = GuardedStream::new(L4Stream::from(tcp));
+        let limits = HeadLimits { max_header_bytes: 4096, max_headers: 20, max_target_bytes: 100 };
+        let request = CanonicalRequest::parse(head.as_bytes(), &limits).unwrap();
+        let expected = stream.expect(&request, received, GRACE, GRACE);
+        (stream, expected)
+    }
+
+    fn violation(error: io::Error) -> Option<Violation> {
+        Violation::behind(&Error::because(ErrorType::WriteError, "as pingora reports it", error))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answer_that_is_hardly_taken_is_given_up_but_not_a_websocket() {
+        let plain = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for (head, expected) in [(plain, Some(Violation::SlowReader)), (WEBSOCKET, None)] {
+            let (mut stream, _) = guarded(head, b"").await;
+            assert!(stream.wrote(Poll::Pending, |taken| *taken).is_pending());
+            advance(GRACE + Duration::from_secs(1)).await;
+            let Poll::Ready(done) = stream.wrote(Poll::Ready(Ok(100)), |taken| *taken) else {
+                panic!("it is ready")
+            };
+            assert_eq!(done.err().and_then(violation), expected, "{head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn end_of_a_body_is_known() {
+        let length = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+        let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for (head, received, ended) in [
+            (length, "", false),
+            (length, "hell", false),
+            (length, "hello", true),
+            (length, "helloGET /", true),
+            (chunked, "", false),
+            (chunked, "0\r\n", false),
+            (chunked, "0\r\n\r\nGET /", true),
+            (WEBSOCKET, "frame", true),
+        ] {
+            let (stream, expected) = guarded(head, received.as_bytes()).await;
+            assert_eq!((expected, stream.body_ended()), (Ok(()), ended), "{head}{received}");
+        }
+        let (_, expected) = guarded(chunked, b"\r\n\r\n").await;
+        assert!(matches!(expected, Err(Violation::BadChunk(_))), "{expected:?}");
     }
 }

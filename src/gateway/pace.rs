@@ -42,6 +42,7 @@ impl Pace {
         if self.waited <= self.grace {
             return true;
         }
+        // Seconds times bytes a second.
         let due = self.waited.saturating_mul(FLOOR).as_secs();
         let enough = self.bytes >= due;
         *self = Self::new(self.grace);

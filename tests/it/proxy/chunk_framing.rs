@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::front::{Front, PROMPT, chunked, head, noise};
 use crate::support::raw::NoResponse;
+use crate::support::wait::eventually;
 
 const SMUGGLED: &str = "GET /public/smuggled HTTP/1.1\r\nHost: front.example\r\n\r\n";
 const LINES: [&str; 2] = ["Transfer-Encoding: chunked", "Content-Type: application/json"];
@@ -54,9 +55,8 @@ async fn body_that_somebody_could_read_otherwise_is_refused() {
                     client.send(&head).await;
                     // Elsewhere the head is on its way before the body comes; here it may come together.
                     if target != "/auth/login" {
-                        while front.app.recorder.raw_bytes().concat().is_empty() {
-                            tokio::task::yield_now().await;
-                        }
+                        let on_its_way = || async { !front.app.recorder.raw_bytes().concat().is_empty() };
+                        assert!(eventually(PROMPT, on_its_way).await, "{case}");
                     }
                     client.send(format!("{body}{SMUGGLED}")).await;
                 }

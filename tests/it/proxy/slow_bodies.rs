@@ -151,17 +151,17 @@ async fn body_begins_with_its_first_byte() {
     )
     .await;
     let mut client = Wire::connect(front.app.address).await;
-    client.write(head("POST /public", &["Content-Length: 200", "Expect: 100-continue"])).await;
+    client.write(head("POST /public", &["Content-Length: 400", "Expect: 100-continue"])).await;
     let mut service = origin.accept().await;
     service.read_until("\r\n\r\n").await;
     sleep(Duration::from_millis(2500)).await;
     service.write("HTTP/1.1 100 Continue\r\n\r\n").await;
     client.read_until("\r\n\r\n").await;
-    for _ in 0..2 {
+    for _ in 0..4 {
         client.write([b'x'; 100]).await;
-        sleep(Duration::from_millis(1000)).await;
+        sleep(Duration::from_millis(500)).await;
     }
-    service.skip(200).await;
+    service.skip(400).await;
     service.write("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await;
     client.read_until("201 Created").await;
 }
