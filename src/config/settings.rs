@@ -47,9 +47,10 @@ pub struct ServerSettings {
     pub head_timeout: Duration,
     /// How long a kept connection may wait for its next request. Default 60 s.
     pub keepalive_timeout: Duration,
-    /// Longest silence while a request body is read. Default 30 s.
+    /// Longest silence while a request body is read; after as much waiting, also the least speed counts.
+    /// Default 30 s.
     pub body_timeout: Duration,
-    /// Longest stall while an answer is written. Default 30 s.
+    /// The same while an answer is written. Default 30 s.
     pub write_timeout: Duration,
     /// Bytes of a request head, 1 KiB to 1 MiB. Default 32 KiB. More is a 431.
     pub max_header_bytes: usize,

@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::HeaderValue;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp as _};
-use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::proxy::HttpProxy;
@@ -19,7 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::arrival::{Arrival, Client};
-use super::head_reader::{NoHead, ReadHead, last_words, read_head};
+use super::guarded_stream::{GuardedStream, Violation};
+use super::head_reader::{NoHead, last_words, read_head};
 use super::proxy::Gateway;
 use super::request::HeadLimits;
 use super::respond;
@@ -37,9 +38,9 @@ pub struct EdgeLimits {
     pub head_timeout: Duration,
     /// For the first byte of the next head on a kept connection.
     pub keepalive_timeout: Duration,
-    /// Longest silence in a request body.
+    /// Longest silence in a request body, and how long it may be waited for before its speed counts.
     pub body_timeout: Duration,
-    /// Longest stall of an answer.
+    /// The same of an answer.
     pub write_timeout: Duration,
 }
 
@@ -132,7 +133,7 @@ impl Edge {
             address_value: HeaderValue::try_from(address.to_string()).map_err(io::Error::other)?,
             proto: HeaderValue::from_static("http"),
         };
-        let mut stream: Stream = Box::new(L4Stream::from(tcp));
+        let mut stream = Box::new(GuardedStream::new(L4Stream::from(tcp)));
         let mut settings: Option<HttpPersistentSettings> = None;
         let mut idle = self.limits.head_timeout;
         loop {
@@ -145,10 +146,26 @@ impl Edge {
                     return Ok(());
                 }
             };
-            let session = self.session(stream, settings.take(), head, &client, &stop);
-            match self.proxy.process_new_http(session, &stop).await {
-                Some(reused) => (stream, settings) = reused.consume(),
-                None => return Ok(()),
+            let received = head.bytes.get(head.end..).unwrap_or_default();
+            let expected = stream.expect(&head.request, received, limits.body_timeout, limits.write_timeout);
+            let arrival = Arrival {
+                client: client.clone(),
+                request: head.request,
+                id: self.gateway.request_id(),
+                started: head.started,
+            };
+            if let Err(violation) = expected {
+                self.bad_body(&mut stream, &arrival, violation).await;
+                return Ok(());
+            }
+            let session = self.session(stream, settings.take(), head.bytes, arrival, &stop);
+            let Some(reused) = self.proxy.process_new_http(session, &stop).await else { return Ok(()) };
+            let (back, kept) = reused.consume();
+            settings = kept;
+            match GuardedStream::back(back) {
+                Some(back) if back.body_ended() => stream = back,
+                // Pingora saw the end of the body where there is none.
+                Some(_) | None => return Ok(()),
             }
             idle = self.limits.keepalive_timeout;
         }
@@ -157,17 +174,17 @@ impl Edge {
     /// A pingora session that has received exactly the bytes that were judged.
     fn session(
         &self,
-        stream: Stream,
+        stream: Box<GuardedStream>,
         settings: Option<HttpPersistentSettings>,
-        head: ReadHead,
-        client: &Client,
+        bytes: BytesMut,
+        arrival: Arrival,
         stop: &watch::Receiver<bool>,
     ) -> ServerSession {
         let mut session = ServerSession::new_http1(stream);
         if let Some(settings) = settings {
             settings.apply_to_session(&mut session);
         }
-        let keep = head.request.keep_alive() && !*stop.borrow();
+        let keep = arrival.request.keep_alive() && !*stop.borrow();
         session.set_keepalive(keep.then_some(KEEP));
         session.set_read_timeout(Some(self.limits.body_timeout));
         session.set_write_timeout(Some(self.limits.write_timeout));
@@ -175,18 +192,12 @@ impl Edge {
         // An answer that is out before the body was read must not be lost to a reset, which closing at once with
         // unread bytes would cause: the body is read away first, within `DRAIN`.
         session.set_close_on_response_before_downstream_finish(false);
-        session.set_pipelined_prefix(head.bytes);
-        let arrival = Arrival {
-            client: client.clone(),
-            request: head.request,
-            id: self.gateway.request_id(),
-            started: head.started,
-        };
+        session.set_pipelined_prefix(bytes);
         session.set_connection_user_context(Some(Box::new(arrival)));
         session
     }
 
-    async fn no_head(&self, stream: &mut Stream, client: &Client, no_head: NoHead) {
+    async fn no_head(&self, stream: &mut GuardedStream, client: &Client, no_head: NoHead) {
         let problem = match no_head {
             NoHead::Gone => return,
             NoHead::TooSlow => Problem::new(
@@ -199,6 +210,14 @@ impl Edge {
         let id = self.gateway.request_id();
         self.gateway.report_refused_head(client.address, id, &problem);
         last_words(stream, &respond::raw(&problem, id)).await;
+    }
+
+    /// The part of a body that came with its head is already wrong.
+    async fn bad_body(&self, stream: &mut GuardedStream, arrival: &Arrival, violation: Violation) {
+        if let (Some(problem), _) = respond::violation_problem(violation) {
+            self.gateway.report_refused_body(arrival, &problem);
+            last_words(stream, &respond::raw(&problem, arrival.id)).await;
+        }
     }
 }
 

@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use pingora::protocols::Stream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::guarded_stream::GuardedStream;
 use super::request::{CanonicalRequest, HeadLimits, HeadProgress, Refusal, find_head_end};
 
 /// Room for a usual head, in bytes.
@@ -24,6 +24,8 @@ const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
 pub struct ReadHead {
     /// Everything that was read, from the first byte of the head.
     pub bytes: BytesMut,
+    /// Where the head ends in them.
+    pub end: usize,
     /// What the head asks.
     pub request: CanonicalRequest,
     /// When its first byte was there.
@@ -45,7 +47,7 @@ pub enum NoHead {
 /// `idle` bounds the wait for its first byte, `whole` the time from there to its end. A stop signal ends the
 /// wait for a first byte, not a head that has begun.
 pub async fn read_head(
-    stream: &mut Stream,
+    stream: &mut GuardedStream,
     limits: &HeadLimits,
     idle: Duration,
     whole: Duration,
@@ -70,7 +72,7 @@ pub async fn read_head(
             HeadProgress::Complete { head_len } => {
                 let head = bytes.get(..head_len).unwrap_or_default();
                 let request = CanonicalRequest::parse(head, limits).map_err(NoHead::Refused)?;
-                return Ok(ReadHead { bytes, request, started });
+                return Ok(ReadHead { bytes, end: head_len, request, started });
             }
             HeadProgress::NeedMore => limits.may_grow(&bytes).map_err(NoHead::Refused)?,
         }
@@ -85,7 +87,7 @@ pub async fn read_head(
 }
 
 /// Writes a last answer and closes, so that the client can read it.
-pub async fn last_words(stream: &mut Stream, answer: &[u8]) {
+pub async fn last_words(stream: &mut GuardedStream, answer: &[u8]) {
     let write = async {
         stream.write_all(answer).await?;
         stream.flush().await?;

@@ -1,7 +1,8 @@
 //! The proxy: from bytes on a connection to a request at a service.
 //!
 //! In the order of a request: [`edge`](Edge) accepts the connection and reads each request head itself, with one
-//! deadline, deciding on the raw bytes ([`request`]); only then pingora gets the very same bytes.
+//! deadline, deciding on the raw bytes ([`request`]); only then pingora gets the very same bytes,
+//! and those of the body through `guarded_stream`, which judges them on their way.
 //! `proxy` is pingora's view: it asks `admission` whether the request may pass, and either answers
 //! (`respond`, or the API router through `bridge`) or names the service (`upstream`), for which [`headers`]
 //! decides what it gets to see.
@@ -13,8 +14,10 @@ mod admission;
 mod arrival;
 mod bridge;
 mod edge;
+mod guarded_stream;
 mod head_reader;
 pub mod headers;
+mod pace;
 mod proxy;
 mod report;
 pub mod request;

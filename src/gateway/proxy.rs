@@ -18,6 +18,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use super::admission::{Admission, Admitted, Refused};
 use super::arrival::Arrival;
 use super::bridge::Bridge;
+use super::guarded_stream::Violation;
 use super::report::{Finished, Reports, Way};
 use super::request::Upgrade;
 use super::upstream::Upstreams;
@@ -98,6 +99,26 @@ impl Gateway {
             reason: Some(problem.code),
             duration: Duration::ZERO,
             client,
+            bytes_in: 0,
+            bytes_out: 0,
+            account: None,
+        });
+    }
+
+    /// A body that was refused before pingora saw it.
+    pub(super) fn report_refused_body(&self, arrival: &Arrival, problem: &Problem) {
+        let path = arrival.request.path();
+        self.reports.finished(&Finished {
+            id: arrival.id,
+            method: arrival.request.method().as_str(),
+            path,
+            way: if api::owns(path) { Way::Own } else { Way::Nowhere },
+            upstream: None,
+            status: Some(problem.status.as_u16()),
+            outcome: Outcome::Refused,
+            reason: Some(problem.code),
+            duration: arrival.started.elapsed(),
+            client: arrival.client.address,
             bytes_in: 0,
             bytes_out: 0,
             account: None,
@@ -341,13 +362,12 @@ fn blame(problem: Option<&Problem>) -> Outcome {
 
 /// What a failure is called: for the client, unless it is gone, and for the log.
 fn verdict(error: &Error) -> (Option<Problem>, &'static str) {
+    if let Some(violation) = Violation::behind(error) {
+        return respond::violation_problem(violation);
+    }
     let gateway = |status, code, detail: &str| (Some(Problem::new(status, code, detail)), code);
     match (error.esource(), error.etype()) {
-        (ErrorSource::Downstream, ErrorType::ReadTimedout) => gateway(
-            http::StatusCode::REQUEST_TIMEOUT,
-            "body_timeout",
-            "the request body did not arrive in time",
-        ),
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => (Some(respond::late_body()), "body_timeout"),
         (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader | ErrorType::Custom(_)) => {
             gateway(http::StatusCode::BAD_REQUEST, "bad_body", "the request body is not well formed")
         }

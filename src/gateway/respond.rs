@@ -11,6 +11,7 @@ use pingora::proxy::Session;
 use pingora::{Error, Result};
 
 use super::arrival::Arrival;
+use super::guarded_stream::Violation;
 use super::request::Refusal;
 use crate::api::Problem;
 use crate::domain::id::RequestId;
@@ -21,6 +22,22 @@ pub fn refusal_problem(refusal: &Refusal) -> Problem {
         return Problem::method_not_allowed(Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     }
     Problem::new(refusal.status, refusal.code, refusal.detail)
+}
+
+/// What a client is told that broke the rules behind its head, unless it takes no answer; and the log.
+pub fn violation_problem(violation: Violation) -> (Option<Problem>, &'static str) {
+    match violation {
+        Violation::BadChunk(bad) => {
+            (Some(Problem::new(StatusCode::BAD_REQUEST, "bad_chunk", bad.to_string())), "bad_chunk")
+        }
+        Violation::SlowBody => (Some(late_body()), "body_timeout"),
+        Violation::SlowReader => (None, "slow_reader"),
+    }
+}
+
+/// The body is given up.
+pub fn late_body() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the request body did not arrive in time")
 }
 
 /// Writes a problem on a connection that pingora holds. The connection may be kept.

@@ -13,6 +13,7 @@
 
 mod byte_class;
 mod canonical;
+mod chunks;
 mod connection;
 mod credentials;
 mod fields;
@@ -26,6 +27,7 @@ mod target;
 mod tests;
 
 pub use canonical::CanonicalRequest;
+pub use chunks::{BadChunk, Chunks};
 pub use connection::Upgrade;
 pub use credentials::Credentials;
 pub use framing::Body;

@@ -3,6 +3,7 @@
 //! What single parsers and tables decide is tested next to them in `src`; here the whole way is.
 
 mod bodies;
+mod chunk_framing;
 mod connections;
 mod credentials;
 mod forwarded;
@@ -16,6 +17,7 @@ mod origin;
 mod provenance;
 mod refused_bodies;
 mod routing;
+mod slow_bodies;
 mod stopping;
 mod streaming;
 mod upstream_failures;
