@@ -24,7 +24,7 @@ use gateward::domain::clock::Timestamp;
 use gateward::domain::id::{AccountId, SessionId, TokenId};
 use gateward::domain::keyring::{KeyAlgorithm, Keyring, SigningKey};
 use gateward::domain::password::{Password, PasswordPolicy};
-use gateward::domain::revocation::Revocation;
+use gateward::domain::revocation::{Revocation, Revoked};
 use gateward::domain::route::{Access, Route, RouteTable};
 use gateward::domain::session::EndReason;
 use gateward::domain::token::{Grant, Parties, mint};
@@ -165,8 +165,8 @@ fn refusals(c: &mut Criterion) {
     bench.admission.admit(&bench.request).unwrap();
     bench.revocations.add(&[Revocation {
         number: 1,
-        session_id: bench.session,
-        session_expires_at: NOW.plus(Duration::from_secs(3600)),
+        revoked: Revoked::Session { id: bench.session, status_index: None },
+        forget_at: NOW.plus(Duration::from_secs(3600)),
         revoked_at: NOW,
         reason: EndReason::Logout,
     }]);

@@ -21,6 +21,7 @@ mod random;
 mod requests;
 mod revocations;
 mod sessions;
+mod status_indexes;
 mod store_observer;
 mod supervisor;
 mod system;

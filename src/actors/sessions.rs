@@ -120,9 +120,11 @@ async fn begin(
         id: SessionId::new(now, random_bytes()?),
         account_id: account.id,
         created_at: now,
+        last_used_at: now,
         expires_at: now.plus(session_lifetime),
         address: client.address,
         user_agent: client.user_agent,
+        status_index: Some(shop.status_indexes.take(&*shop.durable).await?),
         state: SessionState::Active,
     };
     if !shop.durable.create_session(&session).await? {

@@ -19,8 +19,10 @@ use super::hasher::{HashPlan, HashWork, Hasher};
 use super::job;
 use super::revocations::{Revocations, RevocationsMessage};
 use super::sessions::{Sessions, SessionsMessage};
+use super::status_indexes::StatusIndexes;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
+use crate::domain::revocation::Revocation;
 use crate::domain::session::Session;
 use crate::domain::token::Parties;
 use crate::live::{Clock, LiveKeys, RevocationPublisher};
@@ -91,6 +93,8 @@ pub struct Workshop {
     pub metrics: Arc<Metrics>,
     /// The hash pool.
     pub hasher: Slot<HashWork>,
+    /// Places in the status list for new sessions.
+    pub status_indexes: StatusIndexes,
 }
 
 impl Workshop {
@@ -112,8 +116,8 @@ impl Workshop {
         self.revocations.add(&ended.revocations);
         let shop = Arc::clone(self);
         job::spawn(async move {
-            for revocation in &ended.revocations {
-                if let Err(error) = shop.shared.remove_session(revocation.session_id).await {
+            for session in ended.revocations.iter().filter_map(Revocation::session_id) {
+                if let Err(error) = shop.shared.remove_session(session).await {
                     // The store layer says that it is down; the records expire by themselves.
                     tracing::debug!(%error, "session records not removed");
                     return;

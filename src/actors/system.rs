@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::AuthHandle;
 use super::hasher::HashPlan;
 use super::keys::{self, KeysError};
+use super::status_indexes::StatusIndexes;
 use super::store_observer::observer;
 use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
 use crate::config::{MigrateMode, Settings, StoreKind};
@@ -116,6 +117,7 @@ impl AuthSystem {
             session_lifetime: settings.token.session_lifetime,
             metrics: Arc::clone(&metrics),
             hasher: Slot::empty(),
+            status_indexes: StatusIndexes::default(),
         };
         let parts = Parts {
             workshop: Arc::new(workshop),

@@ -144,7 +144,7 @@ mod tests {
     use crate::domain::clock::Timestamp;
     use crate::domain::id::{AccountId, SessionId, TokenId};
     use crate::domain::keyring::{Keyring, SigningKey};
-    use crate::domain::revocation::Revocation;
+    use crate::domain::revocation::{Revocation, Revoked};
     use crate::domain::session::EndReason;
     use crate::domain::token::Grant;
     use crate::live::{KeyPublisher, RevocationPublisher, keys_channel, revocations_channel};
@@ -183,8 +183,8 @@ mod tests {
         assert_eq!(check.cache_use(), CacheUse { hits: 0, misses: 1 });
         revocations.add(&[Revocation {
             number: 1,
-            session_id,
-            session_expires_at: NOW.plus(Duration::from_secs(3600)),
+            revoked: Revoked::Session { id: session_id, status_index: None },
+            forget_at: NOW.plus(Duration::from_secs(3600)),
             revoked_at: NOW,
             reason: EndReason::Logout,
         }]);

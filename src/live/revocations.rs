@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
-use crate::domain::revocation::Revocation;
+use crate::domain::revocation::{Revocation, Revoked};
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -60,7 +60,13 @@ impl RevocationPublisher {
     pub fn add<'a>(&self, revocations: impl IntoIterator<Item = &'a Revocation>) {
         let ended = self.0.ended.pin();
         for revocation in revocations {
-            ended.insert(revocation.session_id, revocation.session_expires_at);
+            match &revocation.revoked {
+                Revoked::Session { id, .. } => {
+                    ended.insert(*id, revocation.forget_at);
+                }
+                // Not written yet: keys cannot be retired so far.
+                Revoked::Key { .. } => {}
+            }
         }
     }
 
@@ -87,8 +93,8 @@ mod tests {
         let session_id = SessionId::new(now, [1; 10]);
         publisher.add(&[Revocation {
             number: 1,
-            session_id,
-            session_expires_at: Timestamp::from_unix_millis(5000),
+            revoked: Revoked::Session { id: session_id, status_index: None },
+            forget_at: Timestamp::from_unix_millis(5000),
             revoked_at: now,
             reason: EndReason::Logout,
         }]);

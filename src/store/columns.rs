@@ -3,9 +3,13 @@
 //! What comes back from a database is not trusted: a word that means nothing gives `None`, and the
 //! caller makes that [`StoreError::Corrupt`](super::StoreError::Corrupt).
 
+use uuid::Uuid;
+
 use crate::domain::account::AccountStatus;
 use crate::domain::clock::Timestamp;
-use crate::domain::session::{EndReason, SessionState};
+use crate::domain::id::SessionId;
+use crate::domain::revocation::Revoked;
+use crate::domain::session::{EndReason, SessionState, StatusIndex};
 
 /// The status behind the column `status`.
 pub(super) fn parse_status(word: &str) -> Option<AccountStatus> {
@@ -21,6 +25,32 @@ pub(super) fn parse_state(revoked_at: Option<i64>, reason: Option<&str>) -> Opti
             reason: EndReason::parse(word)?,
         }),
         (Some(_), None) | (None, Some(_)) => None,
+    }
+}
+
+/// What the columns `session_id`, `status_index` and `kid` of a revocation say: one of a session or a key.
+pub(super) fn parse_revoked(
+    session: Option<Uuid>,
+    status_index: Option<i64>,
+    kid: Option<String>,
+) -> Option<Revoked> {
+    match (session, kid) {
+        (Some(id), None) => Some(Revoked::Session {
+            id: SessionId::from_uuid(id),
+            status_index: status_index.map(StatusIndex),
+        }),
+        (None, Some(kid)) => Some(Revoked::Key { kid }),
+        (Some(_), Some(_)) | (None, None) => None,
+    }
+}
+
+/// The columns `session_id`, `status_index` and `kid` of a revocation.
+pub(super) fn revoked_columns(revoked: &Revoked) -> (Option<Uuid>, Option<i64>, Option<&str>) {
+    match revoked {
+        Revoked::Session { id, status_index } => {
+            (Some(*id.as_uuid()), status_index.map(|index| index.0), None)
+        }
+        Revoked::Key { kid } => (None, None, Some(kid)),
     }
 }
 
@@ -42,13 +72,16 @@ mod tests {
             assert_eq!(parse_status(status.as_str()), Some(status));
         }
         let at = Timestamp::from_unix_millis(7);
-        for state in [
-            SessionState::Active,
-            SessionState::Revoked { at, reason: EndReason::Logout },
-            SessionState::Revoked { at, reason: EndReason::AccountDisabled },
-        ] {
+        for state in [SessionState::Active, SessionState::Revoked { at, reason: EndReason::Logout }] {
             let (revoked_at, reason) = state_columns(state);
             assert_eq!(parse_state(revoked_at, reason), Some(state));
+        }
+    }
+
+    #[test]
+    fn every_reason_survives_its_word() {
+        for reason in EndReason::ALL {
+            assert_eq!(EndReason::parse(reason.as_str()), Some(reason));
         }
     }
 

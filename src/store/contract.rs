@@ -9,7 +9,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
 use crate::domain::revocation::Revocation;
-use crate::domain::session::{EndReason, Session};
+use crate::domain::session::{EndReason, Session, StatusIndex};
 
 /// Why a store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +136,9 @@ pub trait DurableStore: Send + Sync + 'static {
     /// order: once a reader has seen `n`, no smaller unseen number will ever appear. A reader that is ahead of
     /// the store (a restored backup, a failover that lost commits) is answered from the beginning.
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError>;
-    /// Deletes sessions and revocations whose `session_expires_at` (`expires_at`) is before `before`,
+    /// Takes `count` places in the status list for good and returns the first; they follow one another.
+    async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError>;
+    /// Deletes sessions and revocations whose `forget_at` (`expires_at`) is before `before`,
     /// at most `limit` of each; returns how many rows went.
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 

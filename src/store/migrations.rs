@@ -16,6 +16,7 @@ pub(super) const POSTGRES: Embedded = &[
     ("V2__sessions", include_str!("../../migrations/postgres/V2__sessions.sql")),
     ("V3__revocations", include_str!("../../migrations/postgres/V3__revocations.sql")),
     ("V4__signing_keys", include_str!("../../migrations/postgres/V4__signing_keys.sql")),
+    ("V5__revoked_keys", include_str!("../../migrations/postgres/V5__revoked_keys.sql")),
 ];
 
 /// Those for SQLite.
@@ -24,6 +25,7 @@ pub(super) const SQLITE: Embedded = &[
     ("V2__sessions", include_str!("../../migrations/sqlite/V2__sessions.sql")),
     ("V3__revocations", include_str!("../../migrations/sqlite/V3__revocations.sql")),
     ("V4__signing_keys", include_str!("../../migrations/sqlite/V4__signing_keys.sql")),
+    ("V5__revoked_keys", include_str!("../../migrations/sqlite/V5__revoked_keys.sql")),
 ];
 
 /// Where refinery keeps what it applied.
@@ -93,8 +95,9 @@ mod tests {
 
     #[test]
     fn status_names_what_is_applied_and_what_is_not() {
-        let found = status(POSTGRES, &[(1, "accounts".to_owned()), (9, "from_the_future".to_owned())]);
-        assert_eq!(found.applied, ["V1__accounts", "V9__from_the_future"]);
-        assert_eq!(found.pending, ["V2__sessions", "V3__revocations", "V4__signing_keys"]);
+        let embedded: Embedded = &[("V1__one", ""), ("V2__two", ""), ("V3__three", "")];
+        let found = status(embedded, &[(1, "one".to_owned()), (99, "from_the_future".to_owned())]);
+        assert_eq!(found.applied, ["V1__one", "V99__from_the_future"]);
+        assert_eq!(found.pending, ["V2__two", "V3__three"]);
     }
 }

@@ -2,25 +2,27 @@
 
 use deadpool_postgres::{Client, Transaction};
 use tokio_postgres::Row;
-use uuid::Uuid;
 
 use super::error::{Failure, column, corrupt};
 use super::pool::{begin, commit};
 use crate::domain::clock::Timestamp;
-use crate::domain::id::SessionId;
-use crate::domain::revocation::Revocation;
-use crate::domain::session::EndReason;
-use crate::store::StoreError;
+use crate::domain::revocation::{Revocation, Revoked};
+use crate::domain::session::{EndReason, StatusIndex};
+use crate::store::{StoreError, columns};
 
 /// Locks the one row until the commit: whoever wants the next number waits until this one is visible.
 const TAKE_NUMBERS: &str = "UPDATE revocation_counter SET last = last + $1 RETURNING last";
 
-const INSERT: &str = "INSERT INTO revocations (number, session_id, session_expires_at, revoked_at, reason) \
-    SELECT number, session_id, session_expires_at, $4::bigint, $5::text \
-    FROM unnest($1::bigint[], $2::uuid[], $3::bigint[]) AS ended (number, session_id, session_expires_at)";
+const INSERT: &str = "INSERT INTO revocations \
+    (number, session_id, status_index, kid, session_expires_at, revoked_at, reason) \
+    SELECT number, session_id, status_index, kid, forget_at, $6::bigint, $7::text \
+    FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::bigint[]) \
+    AS ended (number, session_id, status_index, kid, forget_at)";
+
+const RESERVE_INDEXES: &str = "UPDATE status_index_counter SET next = next + $1 RETURNING next - $1 AS first";
 
 /// A reader that is ahead of the counter has seen numbers that are lost: it starts again.
-const AFTER: &str = "SELECT number, session_id, session_expires_at, revoked_at, reason \
+const AFTER: &str = "SELECT number, session_id, status_index, kid, session_expires_at, revoked_at, reason \
     FROM revocations \
     WHERE number > CASE WHEN $1 > (SELECT last FROM revocation_counter) THEN 0 ELSE $1 END \
     ORDER BY number LIMIT $2";
@@ -32,25 +34,24 @@ const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM s
 const PRUNE_REVOCATIONS: &str = "DELETE FROM revocations WHERE number IN (SELECT number FROM revocations \
     WHERE session_expires_at < $1 ORDER BY session_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
-/// A session that was just ended.
+/// What was just ended.
 pub(super) struct Ended {
-    pub(super) id: SessionId,
-    pub(super) expires_at: Timestamp,
+    pub(super) revoked: Revoked,
+    pub(super) forget_at: Timestamp,
 }
 
-/// Numbers the ended sessions, and writes their revocations into the same transaction.
+/// Numbers what ended, and writes their revocations into the same transaction.
 ///
 /// To be called last before the commit: from here on every other ending waits.
 pub(super) async fn append(
     tx: &Transaction<'_>,
-    mut ended: Vec<Ended>,
+    ended: Vec<Ended>,
     reason: EndReason,
     now: Timestamp,
 ) -> Result<Vec<Revocation>, Failure> {
     if ended.is_empty() {
         return Ok(Vec::new());
     }
-    ended.sort_by_key(|session| session.id);
     let count = i64::try_from(ended.len()).map_err(|_| corrupt("too many sessions".to_owned()))?;
     let take = tx.prepare_cached(TAKE_NUMBERS).await?;
     let row = tx
@@ -61,21 +62,37 @@ pub(super) async fn append(
 
     let revocations: Vec<Revocation> = (last.saturating_sub(count).saturating_add(1)..=last)
         .zip(ended)
-        .map(|(number, session)| Revocation {
+        .map(|(number, ended)| Revocation {
             number,
-            session_id: session.id,
-            session_expires_at: session.expires_at,
+            revoked: ended.revoked,
+            forget_at: ended.forget_at,
             revoked_at: now,
             reason,
         })
         .collect();
     let numbers: Vec<i64> = revocations.iter().map(|revocation| revocation.number).collect();
-    let sessions: Vec<Uuid> = revocations.iter().map(|revocation| *revocation.session_id.as_uuid()).collect();
-    let expiries: Vec<i64> =
-        revocations.iter().map(|revocation| revocation.session_expires_at.unix_millis()).collect();
+    let (mut sessions, mut indexes, mut kids) = (Vec::new(), Vec::new(), Vec::new());
+    for revocation in &revocations {
+        let (session, index, kid) = columns::revoked_columns(&revocation.revoked);
+        sessions.push(session);
+        indexes.push(index);
+        kids.push(kid);
+    }
+    let ends: Vec<i64> = revocations.iter().map(|revocation| revocation.forget_at.unix_millis()).collect();
     let insert = tx.prepare_cached(INSERT).await?;
-    tx.execute(&insert, &[&numbers, &sessions, &expiries, &now.unix_millis(), &reason.as_str()]).await?;
+    tx.execute(&insert, &[&numbers, &sessions, &indexes, &kids, &ends, &now.unix_millis(), &reason.as_str()])
+        .await?;
     Ok(revocations)
+}
+
+/// Takes `count` status indexes for good; returns the first.
+pub(super) async fn reserve_status_indexes(client: &Client, count: u32) -> Result<StatusIndex, Failure> {
+    let reserve = client.prepare_cached(RESERVE_INDEXES).await?;
+    let row = client
+        .query_opt(&reserve, &[&i64::from(count)])
+        .await?
+        .ok_or_else(|| corrupt("status_index_counter is empty".to_owned()))?;
+    Ok(StatusIndex(column(&row, "first")?))
 }
 
 pub(super) async fn after(client: &Client, number: i64, limit: u32) -> Result<Vec<Revocation>, Failure> {
@@ -100,8 +117,13 @@ fn read(row: &Row) -> Result<Revocation, StoreError> {
     let word: &str = column(row, "reason")?;
     Ok(Revocation {
         number: column(row, "number")?,
-        session_id: SessionId::from_uuid(column(row, "session_id")?),
-        session_expires_at: Timestamp::from_unix_millis(column(row, "session_expires_at")?),
+        revoked: columns::parse_revoked(
+            column(row, "session_id")?,
+            column(row, "status_index")?,
+            column(row, "kid")?,
+        )
+        .ok_or_else(|| corrupt("a revocation of neither a session nor a key".to_owned()))?,
+        forget_at: Timestamp::from_unix_millis(column(row, "session_expires_at")?),
         revoked_at: Timestamp::from_unix_millis(column(row, "revoked_at")?),
         reason: EndReason::parse(word)
             .ok_or_else(|| corrupt(format!("revocation reason {word:?} means nothing")))?,

@@ -11,27 +11,29 @@ use super::pool::{begin, commit};
 use super::revocations::{self, Ended};
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId};
-use crate::domain::session::{EndReason, Session};
+use crate::domain::revocation::Revoked;
+use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::{ENDED_AT_ONCE, EndedSessions, StoreError, columns};
 
 /// The lock on the account is what makes a login and `disable` take turns: whoever comes second sees
 /// what the first one did.
 const INSERT: &str = "INSERT INTO sessions \
-    (id, account_id, created_at, expires_at, address, user_agent, revoked_at, revoked_reason) \
-    SELECT $1, id, $3::bigint, $4::bigint, $5::text, $6::text, $7::bigint, $8::text \
+    (id, account_id, created_at, expires_at, address, user_agent, revoked_at, revoked_reason, \
+    status_index, last_used_at) \
+    SELECT $1, id, $3::bigint, $4::bigint, $5::text, $6::text, $7::bigint, $8::text, $9::bigint, $10::bigint \
     FROM accounts WHERE id = $2 AND status = 'active' FOR SHARE";
 
 const BY_ID: &str = "SELECT id, account_id, created_at, expires_at, address, user_agent, revoked_at, \
-    revoked_reason FROM sessions WHERE id = $1";
+    revoked_reason, status_index, COALESCE(last_used_at, created_at) AS last_used_at FROM sessions WHERE id = $1";
 
 /// Takes the account's row lock, which conflicts with the one of `INSERT`, until the commit.
 const DISABLE: &str = "UPDATE accounts SET status = 'disabled', updated_at = $2 WHERE id = $1";
 
 const END_OF_ACCOUNT: &str = "UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN \
-    (SELECT id FROM sessions WHERE account_id = $1 AND revoked_at IS NULL LIMIT $4) RETURNING id, expires_at";
+    (SELECT id FROM sessions WHERE account_id = $1 AND revoked_at IS NULL LIMIT $4) RETURNING id, expires_at, status_index";
 
 const END_ONE: &str = "UPDATE sessions SET revoked_at = $2, revoked_reason = $3 \
-    WHERE id = $1 AND revoked_at IS NULL RETURNING id, expires_at";
+    WHERE id = $1 AND revoked_at IS NULL RETURNING id, expires_at, status_index";
 
 pub(super) async fn create(client: &mut Client, session: &Session) -> Result<bool, Failure> {
     let (revoked_at, reason) = columns::state_columns(session.state);
@@ -49,6 +51,8 @@ pub(super) async fn create(client: &mut Client, session: &Session) -> Result<boo
                 &session.user_agent,
                 &revoked_at,
                 &reason,
+                &session.status_index.map(|index| index.0),
+                &session.last_used_at.unix_millis(),
             ],
         )
         .await?;
@@ -102,9 +106,13 @@ pub(super) async fn disable_account(
 fn ended(rows: &[Row]) -> Result<Vec<Ended>, StoreError> {
     rows.iter()
         .map(|row| {
+            let status_index: Option<i64> = column(row, "status_index")?;
             Ok(Ended {
-                id: SessionId::from_uuid(column(row, "id")?),
-                expires_at: Timestamp::from_unix_millis(column(row, "expires_at")?),
+                revoked: Revoked::Session {
+                    id: SessionId::from_uuid(column(row, "id")?),
+                    status_index: status_index.map(StatusIndex),
+                },
+                forget_at: Timestamp::from_unix_millis(column(row, "expires_at")?),
             })
         })
         .collect()
@@ -113,13 +121,16 @@ fn ended(rows: &[Row]) -> Result<Vec<Ended>, StoreError> {
 fn read(row: &Row) -> Result<Session, StoreError> {
     let revoked_at: Option<i64> = column(row, "revoked_at")?;
     let reason: Option<&str> = column(row, "revoked_reason")?;
+    let status_index: Option<i64> = column(row, "status_index")?;
     Ok(Session {
         id: SessionId::from_uuid(column(row, "id")?),
         account_id: AccountId::from_uuid(column(row, "account_id")?),
         created_at: Timestamp::from_unix_millis(column(row, "created_at")?),
         expires_at: Timestamp::from_unix_millis(column(row, "expires_at")?),
         address: column(row, "address")?,
+        last_used_at: Timestamp::from_unix_millis(column(row, "last_used_at")?),
         user_agent: column(row, "user_agent")?,
+        status_index: status_index.map(StatusIndex),
         state: columns::parse_state(revoked_at, reason)
             .ok_or_else(|| corrupt(format!("session ended for {reason:?}, which means nothing")))?,
     })

@@ -16,7 +16,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
 use crate::domain::revocation::Revocation;
-use crate::domain::session::{EndReason, Session};
+use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
 use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError, StoreObserver};
 
@@ -123,6 +123,10 @@ impl DurableStore for PostgresStore {
 
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
         call!(self.calls, |client| revocations::after(client, after, limit))
+    }
+
+    async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError> {
+        call!(self.calls, |client| revocations::reserve_status_indexes(client, count))
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -5,17 +5,20 @@ use uuid::Uuid;
 
 use super::error::{Failure, corrupt};
 use crate::domain::clock::Timestamp;
-use crate::domain::id::SessionId;
-use crate::domain::revocation::Revocation;
-use crate::domain::session::EndReason;
+use crate::domain::revocation::{Revocation, Revoked};
+use crate::domain::session::{EndReason, StatusIndex};
+use crate::store::columns;
 
 const TAKE_NUMBERS: &str = "UPDATE revocation_counter SET last = last + ?1 RETURNING last";
 
-const INSERT: &str = "INSERT INTO revocations (number, session_id, session_expires_at, revoked_at, reason) \
-    VALUES (?1, ?2, ?3, ?4, ?5)";
+const INSERT: &str = "INSERT INTO revocations \
+    (number, session_id, status_index, kid, session_expires_at, revoked_at, reason) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+const RESERVE_INDEXES: &str = "UPDATE status_index_counter SET next = next + ?1 RETURNING next - ?1 AS first";
 
 /// A reader that is ahead of the counter has seen numbers that are lost: it starts again.
-const AFTER: &str = "SELECT number, session_id, session_expires_at, revoked_at, reason \
+const AFTER: &str = "SELECT number, session_id, status_index, kid, session_expires_at, revoked_at, reason \
     FROM revocations \
     WHERE number > CASE WHEN ?1 > (SELECT last FROM revocation_counter) THEN 0 ELSE ?1 END \
     ORDER BY number LIMIT ?2";
@@ -26,23 +29,22 @@ const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM s
 const PRUNE_REVOCATIONS: &str = "DELETE FROM revocations WHERE number IN (SELECT number FROM revocations \
     WHERE session_expires_at < ?1 ORDER BY session_expires_at LIMIT ?2)";
 
-/// A session that was just ended.
+/// What was just ended.
 pub(super) struct Ended {
-    pub(super) id: SessionId,
-    pub(super) expires_at: Timestamp,
+    pub(super) revoked: Revoked,
+    pub(super) forget_at: Timestamp,
 }
 
-/// Numbers the ended sessions, and writes their revocations into the same transaction.
+/// Numbers what ended, and writes their revocations into the same transaction.
 pub(super) fn append(
     tx: &Connection,
-    mut ended: Vec<Ended>,
+    ended: Vec<Ended>,
     reason: EndReason,
     now: Timestamp,
 ) -> Result<Vec<Revocation>, Failure> {
     if ended.is_empty() {
         return Ok(Vec::new());
     }
-    ended.sort_by_key(|session| session.id);
     let count = i64::try_from(ended.len()).map_err(|_| corrupt("too many sessions".to_owned()))?;
     let last: i64 = tx
         .prepare_cached(TAKE_NUMBERS)?
@@ -52,23 +54,28 @@ pub(super) fn append(
 
     let mut insert = tx.prepare_cached(INSERT)?;
     let mut revocations = Vec::with_capacity(ended.len());
-    for (number, session) in (last.saturating_sub(count).saturating_add(1)..=last).zip(ended) {
+    for (number, ended) in (last.saturating_sub(count).saturating_add(1)..=last).zip(ended) {
+        let Ended { revoked, forget_at } = ended;
+        let (session, index, kid) = columns::revoked_columns(&revoked);
         insert.execute(params![
             number,
-            session.id.as_uuid().as_bytes(),
-            session.expires_at.unix_millis(),
+            session.map(Uuid::into_bytes),
+            index,
+            kid,
+            forget_at.unix_millis(),
             now.unix_millis(),
             reason.as_str(),
         ])?;
-        revocations.push(Revocation {
-            number,
-            session_id: session.id,
-            session_expires_at: session.expires_at,
-            revoked_at: now,
-            reason,
-        });
+        revocations.push(Revocation { number, revoked, forget_at, revoked_at: now, reason });
     }
     Ok(revocations)
+}
+
+/// Takes `count` status indexes for good; returns the first.
+pub(super) fn reserve_status_indexes(connection: &Connection, count: u32) -> Result<StatusIndex, Failure> {
+    let first: Option<i64> =
+        connection.prepare_cached(RESERVE_INDEXES)?.query_row([count], |row| row.get(0)).optional()?;
+    Ok(StatusIndex(first.ok_or_else(|| corrupt("status_index_counter is empty".to_owned()))?))
 }
 
 pub(super) fn after(connection: &Connection, number: i64, limit: u32) -> Result<Vec<Revocation>, Failure> {
@@ -96,8 +103,13 @@ fn read(row: &Row<'_>) -> Result<Revocation, Failure> {
     let word: String = row.get("reason")?;
     Ok(Revocation {
         number: row.get("number")?,
-        session_id: SessionId::from_uuid(Uuid::from_bytes(row.get("session_id")?)),
-        session_expires_at: Timestamp::from_unix_millis(row.get("session_expires_at")?),
+        revoked: columns::parse_revoked(
+            row.get::<_, Option<[u8; 16]>>("session_id")?.map(Uuid::from_bytes),
+            row.get("status_index")?,
+            row.get("kid")?,
+        )
+        .ok_or_else(|| corrupt("a revocation of neither a session nor a key".to_owned()))?,
+        forget_at: Timestamp::from_unix_millis(row.get("session_expires_at")?),
         revoked_at: Timestamp::from_unix_millis(row.get("revoked_at")?),
         reason: EndReason::parse(&word)
             .ok_or_else(|| corrupt(format!("revocation reason {word:?} means nothing")))?,

@@ -10,23 +10,25 @@ use super::error::{Failure, corrupt};
 use super::revocations::{self, Ended};
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId};
-use crate::domain::session::{EndReason, Session};
+use crate::domain::revocation::Revoked;
+use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::{ENDED_AT_ONCE, EndedSessions, columns};
 
 const INSERT: &str = "INSERT INTO sessions \
-    (id, account_id, created_at, expires_at, address, user_agent, revoked_at, revoked_reason) \
-    SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8 FROM accounts WHERE id = ?2 AND status = 'active'";
+    (id, account_id, created_at, expires_at, address, user_agent, revoked_at, revoked_reason, \
+    status_index, last_used_at) \
+    SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM accounts WHERE id = ?2 AND status = 'active'";
 
 const BY_ID: &str = "SELECT id, account_id, created_at, expires_at, address, user_agent, revoked_at, \
-    revoked_reason FROM sessions WHERE id = ?1";
+    revoked_reason, status_index, COALESCE(last_used_at, created_at) AS last_used_at FROM sessions WHERE id = ?1";
 
 const DISABLE: &str = "UPDATE accounts SET status = 'disabled', updated_at = ?2 WHERE id = ?1";
 
 const END_OF_ACCOUNT: &str = "UPDATE sessions SET revoked_at = ?2, revoked_reason = ?3 WHERE id IN \
-    (SELECT id FROM sessions WHERE account_id = ?1 AND revoked_at IS NULL LIMIT ?4) RETURNING id, expires_at";
+    (SELECT id FROM sessions WHERE account_id = ?1 AND revoked_at IS NULL LIMIT ?4) RETURNING id, expires_at, status_index";
 
 const END_ONE: &str = "UPDATE sessions SET revoked_at = ?2, revoked_reason = ?3 \
-    WHERE id = ?1 AND revoked_at IS NULL RETURNING id, expires_at";
+    WHERE id = ?1 AND revoked_at IS NULL RETURNING id, expires_at, status_index";
 
 pub(super) fn create(connection: &Connection, session: &Session) -> Result<bool, Failure> {
     let (revoked_at, reason) = columns::state_columns(session.state);
@@ -39,6 +41,8 @@ pub(super) fn create(connection: &Connection, session: &Session) -> Result<bool,
         session.user_agent,
         revoked_at,
         reason,
+        session.status_index.map(|index| index.0),
+        session.last_used_at.unix_millis(),
     ])?;
     Ok(inserted > 0)
 }
@@ -90,9 +94,13 @@ fn mark_ended(mut update: CachedStatement<'_>, parameters: &[&dyn ToSql]) -> Res
     let mut rows = update.query(parameters)?;
     let mut ended = Vec::new();
     while let Some(row) = rows.next()? {
+        let status_index: Option<i64> = row.get("status_index")?;
         ended.push(Ended {
-            id: SessionId::from_uuid(Uuid::from_bytes(row.get("id")?)),
-            expires_at: Timestamp::from_unix_millis(row.get("expires_at")?),
+            revoked: Revoked::Session {
+                id: SessionId::from_uuid(Uuid::from_bytes(row.get("id")?)),
+                status_index: status_index.map(StatusIndex),
+            },
+            forget_at: Timestamp::from_unix_millis(row.get("expires_at")?),
         });
     }
     Ok(ended)
@@ -101,13 +109,16 @@ fn mark_ended(mut update: CachedStatement<'_>, parameters: &[&dyn ToSql]) -> Res
 fn read(row: &Row<'_>) -> Result<Session, Failure> {
     let revoked_at: Option<i64> = row.get("revoked_at")?;
     let reason: Option<String> = row.get("revoked_reason")?;
+    let status_index: Option<i64> = row.get("status_index")?;
     Ok(Session {
         id: SessionId::from_uuid(Uuid::from_bytes(row.get("id")?)),
         account_id: AccountId::from_uuid(Uuid::from_bytes(row.get("account_id")?)),
         created_at: Timestamp::from_unix_millis(row.get("created_at")?),
         expires_at: Timestamp::from_unix_millis(row.get("expires_at")?),
         address: row.get("address")?,
+        last_used_at: Timestamp::from_unix_millis(row.get("last_used_at")?),
         user_agent: row.get("user_agent")?,
+        status_index: status_index.map(StatusIndex),
         state: columns::parse_state(revoked_at, reason.as_deref())
             .ok_or_else(|| corrupt(format!("session ended for {reason:?}, which means nothing")))?,
     })

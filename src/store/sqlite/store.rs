@@ -15,7 +15,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
 use crate::domain::revocation::Revocation;
-use crate::domain::session::{EndReason, Session};
+use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
 use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError, StoreObserver};
 
@@ -131,6 +131,10 @@ impl DurableStore for SqliteStore {
 
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
         self.call(move |connection| revocations::after(connection, after, limit)).await
+    }
+
+    async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError> {
+        self.call(move |connection| revocations::reserve_status_indexes(connection, count)).await
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -11,7 +11,7 @@ use gateward::domain::email::EmailAddress;
 use gateward::domain::id::{AccountId, SessionId};
 use gateward::domain::password::Password;
 use gateward::domain::password_hash::PasswordHash;
-use gateward::domain::session::{Session, SessionState};
+use gateward::domain::session::{Session, SessionState, StatusIndex};
 use gateward::store::postgres::PostgresStore;
 use gateward::store::sqlite::SqliteStore;
 use gateward::store::{DurableStore, StoreError, StoreObserver, Unobserved};
@@ -94,9 +94,11 @@ pub fn session_of(account: AccountId) -> Session {
         id: SessionId::new(NOW, unique()),
         account_id: account,
         created_at: NOW,
+        last_used_at: NOW,
         expires_at: NOW.plus(DAY),
         address: Some("2001:db8::1".to_owned()),
         user_agent: Some("Mozilla/5.0 (\u{1f980})".to_owned()),
+        status_index: Some(StatusIndex(7)),
         state: SessionState::Active,
     }
 }

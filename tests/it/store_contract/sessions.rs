@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gateward::domain::revocation::Revoked;
 use gateward::domain::session::{EndReason, Session, SessionState};
 use gateward::store::{DurableStore, ENDED_AT_ONCE};
 
@@ -19,7 +20,7 @@ super::on_both_durable_kinds!(
 async fn a_session_comes_back_as_it_was_stored(store: Arc<dyn DurableStore>) {
     let account = stored_account(&*store, "person@example.com").await;
     let full = session_of(account.id);
-    let bare = Session { address: None, user_agent: None, ..session_of(account.id) };
+    let bare = Session { address: None, user_agent: None, status_index: None, ..session_of(account.id) };
     let ended = Session {
         state: SessionState::Revoked { at: NOW, reason: EndReason::Logout },
         ..session_of(account.id)
@@ -57,8 +58,10 @@ async fn disabling_an_account_ends_its_sessions_and_no_others(store: Arc<dyn Dur
 
     assert_eq!(ended.iter().map(|revocation| revocation.number).collect::<Vec<_>>(), [2, 3, 4]);
     for session in &sessions {
-        let revocation = ended.iter().find(|revocation| revocation.session_id == session.id).unwrap();
-        assert_eq!(revocation.session_expires_at, session.expires_at);
+        let revocation = ended.iter().find(|revocation| revocation.session_id() == Some(session.id)).unwrap();
+        assert_eq!(revocation.forget_at, session.expires_at);
+        let status_index = session.status_index;
+        assert_eq!(revocation.revoked, Revoked::Session { id: session.id, status_index });
         assert_eq!((revocation.revoked_at, revocation.reason), (NOW, EndReason::AccountDisabled));
         let state = store.session(session.id).await.unwrap().unwrap().state;
         assert_eq!(state, SessionState::Revoked { at: NOW, reason: EndReason::AccountDisabled });
@@ -125,7 +128,7 @@ async fn a_session_ends_once(store: Arc<dyn DurableStore>) {
     let second = store.end_session(session.id, EndReason::AccountDisabled, later).await.unwrap().revocations;
 
     assert_eq!(first.len(), 1);
-    assert_eq!((first[0].number, first[0].session_id), (1, session.id));
+    assert_eq!((first[0].number, first[0].session_id()), (1, Some(session.id)));
     assert!(second.is_empty());
     assert_eq!(store.revocations_after(0, 100).await.unwrap(), first);
     let state = store.session(session.id).await.unwrap().unwrap().state;
