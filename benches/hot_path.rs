@@ -25,12 +25,14 @@ use gateward::domain::id::{AccountId, SessionId, TokenId};
 use gateward::domain::keyring::{KeyAlgorithm, Keyring, SigningKey};
 use gateward::domain::password::{Password, PasswordPolicy};
 use gateward::domain::revocation::{Revocation, Revoked};
-use gateward::domain::route::{Access, Route, RouteTable};
+use gateward::domain::route::{Access, OnStale, Route, RouteTable};
 use gateward::domain::session::EndReason;
 use gateward::domain::token::{Grant, Parties, mint};
 use gateward::gateway::Admission;
 use gateward::gateway::request::{CanonicalRequest, HeadLimits};
-use gateward::live::{Clock, RevocationPublisher, TokenCheck, keys_channel, revocations_channel};
+use gateward::live::{
+    Clock, LiveRevocations, Moment, RevocationPublisher, TokenCheck, keys_channel, revocations_channel,
+};
 use gateward::telemetry::metrics::Metrics;
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
@@ -87,20 +89,34 @@ fn head(token: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A set that is known to be complete for as long as any bench runs.
+fn fresh_revocations() -> (RevocationPublisher, LiveRevocations) {
+    let (publisher, live) = revocations_channel(Duration::from_secs(24 * 3600));
+    publisher.prove(Moment::now());
+    (publisher, live)
+}
+
 fn bench(key: SigningKey) -> Bench {
     let ring = Keyring::new(1, key, Vec::new());
     let (token, session) = token(&ring, 0);
     let request = CanonicalRequest::parse(&head(&token), &LIMITS).unwrap();
     let (_publisher, keys) = keys_channel(ring);
-    let (revocations, live) = revocations_channel();
+    let (revocations, live) = fresh_revocations();
     let check = Arc::new(TokenCheck::new(parties(), keys, live, Clock::Stopped(NOW)));
     let routes = vec![
-        Route { path: "/".into(), upstream: 0, access: Access::Public, forward_authorization: false },
+        Route {
+            path: "/".into(),
+            upstream: 0,
+            access: Access::Public,
+            forward_authorization: false,
+            on_stale: OnStale::Refuse,
+        },
         Route {
             path: "/api".into(),
             upstream: 0,
             access: Access::Authenticated,
             forward_authorization: false,
+            on_stale: OnStale::Refuse,
         },
     ];
     let table = Arc::new(RouteTable::new(routes).unwrap());
@@ -127,12 +143,13 @@ fn hot_path(c: &mut Criterion) {
             upstream: 0,
             access: Access::Authenticated,
             forward_authorization: false,
+            on_stale: OnStale::Refuse,
         }];
         let table = Arc::new(RouteTable::new(routes).unwrap());
         let metrics = Arc::new(Metrics::new(0).unwrap());
         // A check that has seen none of the tokens, for every batch of all of them.
         let fresh = || {
-            let (_revocations, live) = revocations_channel();
+            let (_revocations, live) = fresh_revocations();
             let check = Arc::new(TokenCheck::new(parties(), keys.clone(), live, Clock::Stopped(NOW)));
             Admission::new(Arc::clone(&table), check, Arc::clone(&metrics))
         };

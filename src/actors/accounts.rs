@@ -19,6 +19,8 @@ pub enum AccountsMessage {
     Register(Job<Registration, Account>),
     /// The account behind a session, if both are still good.
     Profile(Job<(AccountId, SessionId), Account>),
+    /// Whether account and session are good, by the durable store alone.
+    Confirm(Job<(AccountId, SessionId), ()>),
     /// Accounts in order of age, after one, at most so many.
     List(Job<(Option<AccountId>, u32), Vec<Account>>),
     /// The account with this id.
@@ -61,6 +63,9 @@ impl Actor for Accounts {
             AccountsMessage::Register(job) => job.start(async move |ask| register(&shop, ask).await),
             AccountsMessage::Profile(job) => {
                 job.start(async move |(account, session)| profile(&shop, account, session).await);
+            }
+            AccountsMessage::Confirm(job) => {
+                job.start(async move |(account, session)| confirm(&shop, account, session).await);
             }
             AccountsMessage::List(job) => {
                 job.start(async move |(after, limit)| Ok(shop.durable.accounts(after, limit).await?));
@@ -120,6 +125,18 @@ async fn profile(shop: &Workshop, id: AccountId, session: SessionId) -> Result<A
     }
     match account {
         Some(account) if account.status == AccountStatus::Active => Ok(account),
+        Some(_) | None => Err(AuthError::AccountGone),
+    }
+}
+
+/// Nothing but the truth: neither this process's revocations nor the records of the shared store.
+async fn confirm(shop: &Workshop, id: AccountId, session: SessionId) -> Result<(), AuthError> {
+    let (account, session) = tokio::try_join!(shop.durable.account(id), shop.durable.session(session))?;
+    if !session.is_some_and(|session| session.account_id == id && session.is_live(shop.clock.now())) {
+        return Err(AuthError::SessionEnded);
+    }
+    match account {
+        Some(account) if account.status == AccountStatus::Active => Ok(()),
         Some(_) | None => Err(AuthError::AccountGone),
     }
 }

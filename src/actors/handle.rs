@@ -19,6 +19,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// Calls that only ask a store: how many at once.
 const STORE_PERMITS: usize = 512;
+/// Calls on the way of a protected request, made only while revocations are stale.
+const CONFIRM_PERMITS: usize = 16;
 /// Their deadline. The stores have shorter ones of their own.
 const STORE_DEADLINE: Duration = Duration::from_secs(3);
 /// Deadline of disabling an account, whose sessions are ended page by page.
@@ -34,6 +36,7 @@ pub struct AuthHandle {
     slots: Slots,
     hash_permits: Arc<Semaphore>,
     store_permits: Arc<Semaphore>,
+    confirm_permits: Arc<Semaphore>,
     durable: Arc<dyn DurableStore>,
     shared: Arc<dyn SharedStore>,
     metrics: Arc<Metrics>,
@@ -51,6 +54,7 @@ impl AuthHandle {
             slots,
             hash_permits: Arc::new(Semaphore::new(hash_queue)),
             store_permits: Arc::new(Semaphore::new(STORE_PERMITS)),
+            confirm_permits: Arc::new(Semaphore::new(CONFIRM_PERMITS)),
             durable,
             shared,
             metrics,
@@ -91,6 +95,16 @@ impl AuthHandle {
     pub async fn profile(&self, account: AccountId, session: SessionId) -> Result<Account, AuthError> {
         let (job, pending) = self.store_job((account, session))?;
         reach(&self.slots.accounts, AccountsMessage::Profile(job), pending).await
+    }
+
+    /// Whether the durable store knows account and session as good. For when what this process knows is too old:
+    /// a few at a time, so that a crowd of requests is no load on a store in trouble.
+    ///
+    /// # Errors
+    /// [`AuthError::SessionEnded`], [`AuthError::AccountGone`], or a fault of ours.
+    pub async fn confirm(&self, account: AccountId, session: SessionId) -> Result<(), AuthError> {
+        let (job, pending) = Job::new((account, session), permit(&self.confirm_permits)?, STORE_DEADLINE);
+        reach(&self.slots.accounts, AccountsMessage::Confirm(job), pending).await
     }
 
     /// Accounts in order of age, after one, at most `limit`.

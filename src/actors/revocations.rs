@@ -12,6 +12,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::job;
 use super::supervisor::Workshop;
 use crate::domain::clock::Timestamp;
+use crate::live::Moment;
 
 /// Between two looks at the store.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
@@ -109,14 +110,14 @@ impl Drop for Look {
 
 async fn follow(shop: Arc<Workshop>, cursor: i64, actor: ActorRef<RevocationsMessage>) {
     let mut look = Look { actor, cursor, more: false };
-    let asked_at = shop.clock.now();
+    let asked_at = Moment::now();
     match shop.durable.revocations_after(cursor, PAGE).await {
         Ok(found) => {
             shop.revocations.add(&found);
             look.cursor = found.last().map_or(cursor, |last| last.number);
             look.more = found.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
             if !look.more {
-                shop.revocations.mark_followed(asked_at);
+                shop.revocations.prove(asked_at);
             }
         }
         // The store layer counts it; a line every quarter of a second would say no more. What answers after an

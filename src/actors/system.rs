@@ -15,7 +15,6 @@ use super::status_indexes::StatusIndexes;
 use super::store_observer::observer;
 use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
 use crate::config::{MigrateMode, Settings, StoreKind};
-use crate::domain::clock::Timestamp;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::token::Parties;
 use crate::live::{Clock, KeyPublisher, LiveRevocations, TokenCheck, keys_channel, revocations_channel};
@@ -100,7 +99,7 @@ impl AuthSystem {
             clock.now(),
         ))?;
         let (key_publisher, live_keys) = keys_channel(ring);
-        let (revocation_publisher, live_revocations) = revocations_channel();
+        let (revocation_publisher, live_revocations) = revocations_channel(settings.revocation.max_staleness);
         let parties =
             Parties { issuer: settings.token.issuer.clone(), audience: settings.token.audience.clone() };
         let check = TokenCheck::new(parties.clone(), live_keys.clone(), live_revocations.clone(), clock);
@@ -279,7 +278,7 @@ async fn migrate(store: &dyn DurableStore) -> Result<MigrationStatus, StoreError
 /// Serving before the revocations are known would accept tokens of ended sessions.
 async fn first_look(revocations: &LiveRevocations) -> Result<(), StartError> {
     let look = async {
-        while revocations.followed_at() == Timestamp::from_unix_millis(0) {
+        while !revocations.is_loaded() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };

@@ -12,7 +12,7 @@ use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
 use crate::actors::AuthHandle;
-use crate::live::{LiveRevocations, TokenCheck};
+use crate::live::{LiveRevocations, Moment, TokenCheck};
 use crate::telemetry::metrics::{self, Metrics};
 
 /// What the admin handlers work with.
@@ -35,6 +35,15 @@ struct ReadyBody {
     missing: Vec<&'static str>,
     /// Without these, everything works.
     degraded: Vec<&'static str>,
+    revocations: RevocationsBody,
+}
+
+#[derive(Serialize)]
+struct RevocationsBody {
+    /// While this is false, protected calls are refused or checked with the durable store, route by route.
+    fresh: bool,
+    /// Age of the last proof that all ended sessions are known.
+    lag_seconds: f64,
 }
 
 #[derive(Serialize)]
@@ -55,9 +64,14 @@ pub fn admin_router(state: AdminState) -> Router {
 
 async fn ready(State(state): State<AdminState>) -> Response {
     let found = state.auth.readiness().await;
-    let ready = found.missing.is_empty();
+    let now = Moment::now();
+    let revocations = RevocationsBody {
+        fresh: state.revocations.is_fresh(now),
+        lag_seconds: state.revocations.lag(now).as_secs_f64(),
+    };
+    let ready = found.missing.is_empty() && revocations.fresh;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = ReadyBody { ready, missing: found.missing, degraded: found.degraded };
+    let body = ReadyBody { ready, missing: found.missing, degraded: found.degraded, revocations };
     (status, Json(body)).into_response()
 }
 
@@ -67,8 +81,7 @@ async fn metrics(State(state): State<AdminState>) -> Response {
     state.metrics.token_cache_used(used.hits, used.misses);
     state.metrics.token_cache_entries.set(gauge(state.check.cached()));
     state.metrics.revocations.set(gauge(state.revocations.len()));
-    let now = state.check.clock().now();
-    state.metrics.revocation_lag(state.revocations.followed_at().until(now));
+    state.metrics.revocation_lag(state.revocations.lag(Moment::now()));
     match state.metrics.render() {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => {

@@ -9,7 +9,7 @@ use http::request::Parts;
 use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
 use crate::domain::token::TokenRefusal;
-use crate::live::{TokenCheck, Verified};
+use crate::live::{Moment, TokenCheck, Verified};
 use crate::telemetry::metrics::Metrics;
 
 /// The credentials of a request as the edge parsed them, once, from its raw head. `Token` is `&str` on the hot
@@ -70,7 +70,13 @@ pub struct Denied {
     pub reason: &'static str,
     /// Which check failed, when it was the token's.
     pub refusal: Option<TokenRefusal>,
+    /// The token, when nothing speaks against it but that it is not known which sessions have ended lately. Only
+    /// the durable store can say whether it is good.
+    pub undecided: Option<Arc<Verified>>,
 }
+
+/// See [`Denied::undecided`].
+const STALE: &str = "revocations_stale";
 
 /// Judges the credentials of a request, and counts the judgement: the one place, for our own endpoints and for
 /// the routes to services.
@@ -90,15 +96,20 @@ pub fn authenticate(
             ("several_credentials", problem, None)
         }
         Presented::Bearer(token) => match check.check(token) {
-            Ok(verified) => {
+            Ok(verified) if check.revocations().is_fresh(Moment::now()) => {
                 metrics.auth_passed();
                 return Ok(verified);
+            }
+            Ok(verified) => {
+                metrics.auth_failed(STALE);
+                let problem = Problem::revocations_stale();
+                return Err(Denied { problem, reason: STALE, refusal: None, undecided: Some(verified) });
             }
             Err(refusal) => (refusal.as_str(), Problem::invalid_token(), Some(refusal)),
         },
     };
     metrics.auth_refused(reason);
-    Err(Denied { problem, reason, refusal })
+    Err(Denied { problem, reason, refusal, undecided: None })
 }
 
 /// A caller whose token is valid now.

@@ -57,6 +57,8 @@ async fn end(state: &ApiState, facts: &RequestFacts, request: Request<Body>) -> 
         Ok(caller) => caller,
         // Ending an ended session is done already: a retry after a lost answer gets the same 204.
         Err(Denied { refusal: Some(TokenRefusal::SessionEnded), .. }) => return Ok(()),
+        // It is the durable store that ends it, and what this process knows does not matter.
+        Err(Denied { undecided: Some(caller), .. }) => caller,
         Err(denied) => return Err(denied.problem),
     };
     let (parts, content) = request.into_parts();

@@ -115,6 +115,15 @@ impl Problem {
         )
     }
 
+    /// It is not known which sessions have ended lately: our trouble, too.
+    pub fn revocations_stale() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "revocations_stale",
+            "the gateway cannot tell right now whether this session has ended; try again",
+        )
+    }
+
     /// Headers besides `Content-Type` and length.
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -20,8 +20,10 @@ use crate::actors::AuthSystem;
 use crate::api::admin::{AdminState, admin_router};
 use crate::api::demo::demo_router;
 use crate::api::{self, ApiState, public_router};
-use crate::config::{LogFormat, Registration, RouteAccess, RouteSettings, ServerSettings, Settings};
-use crate::domain::route::{Access, Route, RouteTable};
+use crate::config::{
+    LogFormat, Registration, RouteAccess, RouteOnStale, RouteSettings, ServerSettings, Settings,
+};
+use crate::domain::route::{Access, OnStale, Route, RouteTable};
 use crate::gateway::request::HeadLimits;
 use crate::gateway::{Admission, Bridge, Edge, EdgeLimits, Gateway, OwnBodyLimits, UpstreamSpec, Upstreams};
 use crate::live::Clock;
@@ -137,6 +139,7 @@ async fn services(
         upstream: DEMO.to_owned(),
         access: RouteAccess::Authenticated,
         forward_authorization: false,
+        on_stale: RouteOnStale::Refuse,
     };
     Ok((vec![upstream], vec![route]))
 }
@@ -168,6 +171,7 @@ async fn edge(
     let own_bodies = OwnBodyLimits { bytes: server.auth_body_limit, time: server.body_timeout };
     let gateway = Gateway::new(
         admission,
+        system.handle(),
         resolved,
         Bridge::new(public_router(state), own_bodies),
         Arc::clone(metrics),
@@ -207,6 +211,10 @@ fn route_rules(upstreams: &[UpstreamSpec], routes: &[RouteSettings]) -> Result<V
                     RouteAccess::Authenticated => Access::Authenticated,
                 },
                 forward_authorization: route.forward_authorization,
+                on_stale: match route.on_stale {
+                    RouteOnStale::Refuse => OnStale::Refuse,
+                    RouteOnStale::Check => OnStale::Check,
+                },
             })
         })
         .collect()

@@ -20,6 +20,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// `[token]`
     pub token: TokenSettings,
+    /// `[revocation]`
+    pub revocation: RevocationSettings,
     /// `[password]`
     pub password: PasswordSettings,
     /// `[accounts]`
@@ -174,6 +176,16 @@ pub struct TokenSettings {
     pub key_encryption_key: Option<SecretString>,
 }
 
+/// `[revocation]`
+#[derive(Debug, Clone, Copy)]
+pub struct RevocationSettings {
+    /// How old the last proof may be that all ended sessions are known, 250 ms to 1 min. Default 1 s. Older:
+    /// protected routes answer 503.
+    pub max_staleness: Duration,
+    /// How long a replica that has lost Postgres may follow through Redis alone, 0 to 24 h. Default 15 min.
+    pub detached_limit: Duration,
+}
+
 /// `[password]`
 #[derive(Debug, Clone)]
 pub struct PasswordSettings {
@@ -238,4 +250,15 @@ pub struct RouteSettings {
     pub access: RouteAccess,
     /// Whether `Authorization` reaches the service. Default `false`.
     pub forward_authorization: bool,
+    /// When it is not known which sessions have ended lately. Default `refuse`.
+    pub on_stale: RouteOnStale,
+}
+
+/// See [`RouteSettings::on_stale`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteOnStale {
+    /// 503.
+    Refuse,
+    /// Asks the durable store about the session of each request.
+    Check,
 }

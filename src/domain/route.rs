@@ -17,6 +17,15 @@ pub enum Access {
     Authenticated,
 }
 
+/// What happens to a request that would pass while it is not known which sessions have ended lately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStale {
+    /// It is refused, as a fault of ours.
+    Refuse,
+    /// The durable store is asked about its session.
+    Check,
+}
+
 /// A path prefix and what happens below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -29,6 +38,8 @@ pub struct Route {
     pub access: Access,
     /// Whether the service receives `Authorization`.
     pub forward_authorization: bool,
+    /// When revocations are stale.
+    pub on_stale: OnStale,
 }
 
 /// Why routes make no table.
@@ -156,7 +167,13 @@ mod tests {
     use super::*;
 
     fn route(path: &str, upstream: usize) -> Route {
-        Route { path: path.to_owned(), upstream, access: Access::Authenticated, forward_authorization: false }
+        Route {
+            path: path.to_owned(),
+            upstream,
+            access: Access::Authenticated,
+            forward_authorization: false,
+            on_stale: OnStale::Refuse,
+        }
     }
 
     fn table(paths: &[&str]) -> RouteTable {

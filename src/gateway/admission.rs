@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use super::request::{CanonicalRequest, Credentials};
+use crate::actors::{AuthError, AuthHandle};
 use crate::api::{Presented, Problem, authenticate};
-use crate::domain::route::{Access, Route, RouteTable};
+use crate::domain::route::{Access, OnStale, Route, RouteTable};
+use crate::domain::token::TokenRefusal;
 use crate::live::{IdentityValues, TokenCheck, Verified};
 use crate::telemetry::metrics::Metrics;
 
@@ -34,7 +36,11 @@ struct AdmittedRoute {
     position: usize,
     upstream: usize,
     forward_authorization: bool,
+    on_stale: OnStale,
 }
+
+/// Why the durable store says no.
+const ENDED: &str = TokenRefusal::SessionEnded.as_str();
 
 /// A request that may not pass, with the reason for the log.
 #[derive(Debug)]
@@ -45,6 +51,8 @@ pub struct Refused {
     pub reason: &'static str,
     /// Place of the route in the route table, when there is one.
     pub route: Option<usize>,
+    /// What would have passed, were it known that its session has not ended lately.
+    undecided: Option<Box<Admitted>>,
 }
 
 impl Admitted {
@@ -93,25 +101,56 @@ impl Admission {
     pub fn admit(&self, request: &CanonicalRequest) -> Result<Admitted, Refused> {
         let found = self.routes.position(request.path());
         let Some((position, route)) = found.and_then(|at| Some((at, self.routes().get(at)?))) else {
-            return Err(Refused { problem: Problem::not_found(), reason: "no_route", route: None });
+            let problem = Problem::not_found();
+            return Err(Refused { problem, reason: "no_route", route: None, undecided: None });
         };
-        let caller = match route.access {
-            Access::Public => None,
-            Access::Authenticated => {
-                let judged = authenticate(&self.check, &self.metrics, presented(request));
-                Some(judged.map_err(|denied| Refused {
+        let admitted = |caller| Admitted {
+            route: AdmittedRoute {
+                position,
+                upstream: route.upstream,
+                forward_authorization: route.forward_authorization,
+                on_stale: route.on_stale,
+            },
+            caller,
+            nobody: Arc::clone(&self.nobody),
+        };
+        match route.access {
+            Access::Public => Ok(admitted(None)),
+            Access::Authenticated => match authenticate(&self.check, &self.metrics, presented(request)) {
+                Ok(caller) => Ok(admitted(Some(caller))),
+                Err(denied) => Err(Refused {
                     problem: denied.problem,
                     reason: denied.reason,
                     route: Some(position),
-                })?)
+                    undecided: denied.undecided.map(|caller| Box::new(admitted(Some(caller)))),
+                }),
+            },
+        }
+    }
+
+    /// Asks the durable store about a request that was refused only because revocations are stale, if its route
+    /// wants that. Any other refusal stays one.
+    ///
+    /// # Errors
+    /// [`Refused`]: as before, or for the session that the store knows as ended.
+    pub async fn appeal(&self, mut refused: Refused, auth: &AuthHandle) -> Result<Admitted, Refused> {
+        let Some(admitted) = refused.undecided.take() else { return Err(refused) };
+        let (OnStale::Check, Some(caller)) = (admitted.route.on_stale, admitted.caller()) else {
+            return Err(refused);
+        };
+        let claims = caller.claims();
+        match auth.confirm(claims.account_id(), claims.session_id()).await {
+            Ok(()) => {
+                self.metrics.auth_passed();
+                Ok(*admitted)
             }
-        };
-        let route = AdmittedRoute {
-            position,
-            upstream: route.upstream,
-            forward_authorization: route.forward_authorization,
-        };
-        Ok(Admitted { route, caller, nobody: Arc::clone(&self.nobody) })
+            Err(AuthError::SessionEnded | AuthError::AccountGone) => {
+                self.metrics.auth_refused(ENDED);
+                Err(Refused { problem: Problem::invalid_token(), reason: ENDED, ..refused })
+            }
+            // The store cannot be asked either: as stale as before.
+            Err(_) => Err(refused),
+        }
     }
 }
 

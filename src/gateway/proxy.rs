@@ -23,6 +23,7 @@ use super::report::{Finished, Reports, Way};
 use super::request::Upgrade;
 use super::upstream::Upstreams;
 use super::{headers, respond};
+use crate::actors::AuthHandle;
 use crate::api::{self, Problem};
 use crate::domain::id::RequestId;
 use crate::live::Clock;
@@ -33,6 +34,7 @@ use crate::telemetry::metrics::Metrics;
 #[derive(Clone)]
 pub struct Gateway {
     admission: Admission,
+    auth: AuthHandle,
     upstreams: Upstreams,
     bridge: Bridge,
     reports: Reports,
@@ -64,13 +66,14 @@ impl Gateway {
     /// Puts the parts together.
     pub fn new(
         admission: Admission,
+        auth: AuthHandle,
         upstreams: Upstreams,
         bridge: Bridge,
         metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Self {
         let reports = Reports::new(admission.routes(), &metrics);
-        Self { admission, upstreams, bridge, reports, metrics, clock }
+        Self { admission, auth, upstreams, bridge, reports, metrics, clock }
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -197,7 +200,11 @@ impl ProxyHttp for Gateway {
         context.stage = if api::owns(arrival.request.path()) {
             self.answer(session, arrival).await?
         } else {
-            match self.admission.admit(&arrival.request) {
+            let judged = match self.admission.admit(&arrival.request) {
+                Err(refused) => self.admission.appeal(refused, &self.auth).await,
+                admitted => admitted,
+            };
+            match judged {
                 Ok(admitted) => {
                     headers::settle_connection(session.req_header_mut(), arrival.request.upgrade())?;
                     Stage::Admitted(admitted)

@@ -95,6 +95,11 @@ impl TokenCheck {
         self.clock
     }
 
+    /// The ended sessions, and how fresh that knowledge is.
+    pub fn revocations(&self) -> &LiveRevocations {
+        &self.revocations
+    }
+
     /// Tokens in the cache.
     pub fn cached(&self) -> usize {
         self.verified.len()
@@ -105,7 +110,8 @@ impl TokenCheck {
         CacheUse { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
     }
 
-    /// Judges a token by everything this process knows at this moment.
+    /// Judges a token by everything this process knows at this moment. Whether that is enough to let a request
+    /// pass is another question: see [`LiveRevocations::is_fresh`].
     ///
     /// # Errors
     /// Why it is refused; for logs and metrics only.
@@ -158,7 +164,7 @@ mod tests {
     fn setup() -> (TokenCheck, KeyPublisher, RevocationPublisher, String, SessionId) {
         let parties = Parties { issuer: "gw".into(), audience: "svc".into() };
         let (key_publisher, keys) = keys_channel(ring(1, 7));
-        let (revocation_publisher, revocations) = revocations_channel();
+        let (revocation_publisher, revocations) = revocations_channel(Duration::from_secs(1));
         let session_id = SessionId::new(NOW, [2; 10]);
         let grant = Grant {
             account_id: AccountId::new(NOW, [1; 10]),

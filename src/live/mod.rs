@@ -10,10 +10,12 @@ mod check;
 mod clock;
 mod identity;
 mod keys;
+mod moment;
 mod revocations;
 
 pub use check::{CacheUse, TokenCheck, Verified};
 pub use clock::Clock;
 pub use identity::IdentityValues;
 pub use keys::{KeyPublisher, LiveKeys, keys_channel};
+pub use moment::Moment;
 pub use revocations::{LiveRevocations, RevocationPublisher, revocations_channel};

@@ -4,22 +4,26 @@
 //! session would have expired by itself, for then no token of it can be alive.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use super::Moment;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
 use crate::domain::revocation::{Revocation, Revoked};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     /// Session to the end of its natural life.
     ended: papaya::HashMap<SessionId, Timestamp>,
-    /// When the durable store was last known to hold nothing newer, in Unix milliseconds.
-    followed_at: AtomicI64,
+    /// As of when the set is known to be complete: a [`Moment`].
+    complete_as_of: AtomicU64,
+    /// For how long after that it may be relied on.
+    max_staleness: Duration,
 }
 
 /// Reads the set. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LiveRevocations(Arc<Shared>);
 
 /// Adds to the set and prunes it. Several actors learn of revocations (the one that wrote it, and the
@@ -27,9 +31,14 @@ pub struct LiveRevocations(Arc<Shared>);
 #[derive(Debug)]
 pub struct RevocationPublisher(Arc<Shared>);
 
-/// An empty set with its writer and any number of readers.
-pub fn revocations_channel() -> (RevocationPublisher, LiveRevocations) {
-    let shared = Arc::new(Shared::default());
+/// An empty set, not known to be complete, with its writer and any number of readers. `max_staleness`: how old
+/// the last proof of completeness may be.
+pub fn revocations_channel(max_staleness: Duration) -> (RevocationPublisher, LiveRevocations) {
+    let shared = Arc::new(Shared {
+        ended: papaya::HashMap::new(),
+        complete_as_of: AtomicU64::new(Moment::NEVER.raw()),
+        max_staleness,
+    });
     (RevocationPublisher(Arc::clone(&shared)), LiveRevocations(shared))
 }
 
@@ -49,9 +58,19 @@ impl LiveRevocations {
         self.0.ended.is_empty()
     }
 
-    /// When the durable store was last read to its end.
-    pub fn followed_at(&self) -> Timestamp {
-        Timestamp::from_unix_millis(self.0.followed_at.load(Ordering::Relaxed))
+    /// How old the last proof is that the set is complete. Hours, before the first.
+    pub fn lag(&self, now: Moment) -> Duration {
+        now.since(Moment::from_raw(self.0.complete_as_of.load(Ordering::Acquire)))
+    }
+
+    /// Whether that is young enough to rely on: a session that is not in the set is alive.
+    pub fn is_fresh(&self, now: Moment) -> bool {
+        self.lag(now) <= self.0.max_staleness
+    }
+
+    /// Whether there was a proof at all.
+    pub fn is_loaded(&self) -> bool {
+        self.0.complete_as_of.load(Ordering::Acquire) != Moment::NEVER.raw()
     }
 }
 
@@ -70,9 +89,10 @@ impl RevocationPublisher {
         }
     }
 
-    /// Says that the durable store held nothing newer at `asked_at`.
-    pub fn mark_followed(&self, asked_at: Timestamp) {
-        self.0.followed_at.fetch_max(asked_at.unix_millis(), Ordering::Relaxed);
+    /// Says that everything which had ended by `as_of` is in the set. To be taken before the question was sent
+    /// whose answer proves it.
+    pub fn prove(&self, as_of: Moment) {
+        self.0.complete_as_of.fetch_max(as_of.raw(), Ordering::AcqRel);
     }
 
     /// Forgets sessions that would have expired before `before`.
@@ -88,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_revoked_session_is_known_until_it_would_have_expired() {
-        let (publisher, live) = revocations_channel();
+        let (publisher, live) = revocations_channel(Duration::from_secs(1));
         let now = Timestamp::from_unix_millis(1000);
         let session_id = SessionId::new(now, [1; 10]);
         publisher.add(&[Revocation {
@@ -103,5 +123,18 @@ mod tests {
         assert!(live.contains(session_id));
         publisher.prune(Timestamp::from_unix_millis(5001));
         assert!(live.is_empty());
+    }
+
+    #[test]
+    fn the_set_is_fresh_for_a_while_after_each_proof() {
+        let (publisher, live) = revocations_channel(Duration::from_secs(1));
+        let now = Moment::now();
+        assert!(!live.is_loaded() && !live.is_fresh(now), "before the first proof");
+        publisher.prove(now);
+        assert!(live.is_loaded());
+        assert!(live.is_fresh(now.plus(Duration::from_secs(1))));
+        assert!(!live.is_fresh(now.plus(Duration::from_millis(1001))));
+        publisher.prove(Moment::NEVER);
+        assert_eq!(live.lag(now.plus(Duration::from_millis(5))), Duration::from_millis(5), "never goes back");
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{accounts, routing, server, store, token};
+use super::{accounts, revocation, routing, server, store, token};
 use crate::config::reader::Reader;
 use crate::config::settings::Settings;
 
@@ -18,10 +18,11 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Settings {
     let log = server::log(reader);
     let store = store::read(reader);
     let token = token::read(reader);
+    let revocation = revocation::read(reader);
     let password = accounts::password(reader);
     let accounts = accounts::accounts(reader);
     let (upstreams, routes) = routing::read(reader);
-    Settings { server, log, store, token, password, accounts, upstreams, routes }
+    Settings { server, log, store, token, revocation, password, accounts, upstreams, routes }
 }
 
 pub(super) fn cores() -> usize {

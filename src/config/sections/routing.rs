@@ -7,7 +7,7 @@ use crate::config::given::Raw;
 use crate::config::parse::{self, quoted};
 use crate::config::problem::{Fault, Origin};
 use crate::config::reader::Reader;
-use crate::config::settings::{RouteAccess, RouteSettings, UpstreamSettings};
+use crate::config::settings::{RouteAccess, RouteOnStale, RouteSettings, UpstreamSettings};
 
 use super::all::NETWORK_TIMEOUT;
 
@@ -19,6 +19,9 @@ const OWN_PATHS: [&str; 4] = [
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",
 ];
+
+const ON_STALE: [(&str, RouteOnStale); 2] =
+    [("refuse", RouteOnStale::Refuse), ("check", RouteOnStale::Check)];
 
 /// The name of the upstream that the short form makes.
 const SHORT_FORM_NAME: &str = "default";
@@ -83,6 +86,7 @@ fn routes(r: &mut Reader) -> Vec<RouteSettings> {
             upstream: r.required(&key("upstream"), entry, upstream_name).unwrap_or_default(),
             access: r.value(&key("access"), "authenticated", parse::one_of(words)),
             forward_authorization: r.value(&key("forward_authorization"), "false", parse::boolean),
+            on_stale: r.value(&key("on_stale"), "refuse", parse::one_of(ON_STALE)),
         });
     }
     routes
@@ -113,6 +117,7 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             ("upstream", SHORT_FORM_NAME),
             ("access", "authenticated"),
             ("forward_authorization", "false"),
+            ("on_stale", "refuse"),
         ];
         for (leaf, value) in whole {
             r.show_from(&format!("route[0].{leaf}"), value, origin.clone());
@@ -122,6 +127,7 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             upstream: SHORT_FORM_NAME.to_owned(),
             access: RouteAccess::Authenticated,
             forward_authorization: false,
+            on_stale: RouteOnStale::Refuse,
         });
     }
 }

@@ -11,7 +11,7 @@ use crate::config::{
 
 #[test]
 fn defaults_are_complete() {
-    let Settings { server, log, store, token, password, accounts, upstreams, routes } =
+    let Settings { server, log, store, token, revocation, password, accounts, upstreams, routes } =
         Case::new().load().settings;
     assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(server.admin_listen.to_string(), "127.0.0.1:9090");
@@ -32,6 +32,8 @@ fn defaults_are_complete() {
         (8, 2, 12, 32)
     );
     assert_eq!(accounts.registration, Registration::Open);
+    assert_eq!(revocation.max_staleness, Duration::from_secs(1));
+    assert_eq!(revocation.detached_limit, Duration::from_mins(15));
     assert!(upstreams.is_empty() && routes.is_empty());
 }
 
