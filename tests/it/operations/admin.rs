@@ -136,8 +136,11 @@ async fn each_listener_has_its_own_paths_only() {
     let (_, token) = app.new_person().await;
 
     assert_eq!(app.get_admin("/livez").await.text().await.unwrap(), "alive\n");
-    let ready: Value = app.get_admin("/readyz").await.json().await.unwrap();
+    let mut ready: Value = app.get_admin("/readyz").await.json().await.unwrap();
+    let revocations = ready.as_object_mut().unwrap().remove("revocations").unwrap();
     assert_eq!(ready, json!({"ready": true, "missing": [], "degraded": []}));
+    assert_eq!(revocations["fresh"], true);
+    assert!((0.0..=1.0).contains(&revocations["lag_seconds"].as_f64().unwrap()), "{revocations}");
     let version: Value = app.get_admin("/version").await.json().await.unwrap();
     assert_eq!(version, json!({"name": "gateward", "version": env!("CARGO_PKG_VERSION")}));
 
