@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod fault_checks;
 mod flows;
 mod operations;
 mod proxy;
