@@ -15,6 +15,7 @@ mod flows;
 mod operations;
 mod proxy;
 mod readme;
+mod replication;
 mod store_contract;
 mod support;
 mod support_checks;
