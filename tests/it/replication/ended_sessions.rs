@@ -2,8 +2,8 @@
 //! and the one that answered not at all, whatever edge breaks.
 
 use super::faults::Fault::{
-    AnnouncementReplyLost, CommitReplyLost, FlushAfter, FlushBefore, Kill9After, Pause, Postgres, Redis,
-    RestartAfter, RestartBefore,
+    AnnouncementReplyLost, CommitReplyLost, FlushAfter, FlushBefore, Kill9After, LongBefore, Pause, Postgres,
+    Redis, RestartAfter, RestartBefore,
 };
 use super::faults::{ANSWERING, LATE, OTHER, SLOW};
 use super::scenario::scenario;
@@ -59,6 +59,13 @@ sessions_stay_ended! {
     when_all_lost_redis: [Redis(ANSWERING, Blackhole), Redis(OTHER, Blackhole), Redis(THIRD, Blackhole)];
     when_all_lost_postgres:
         [Postgres(ANSWERING, Blackhole), Postgres(OTHER, Blackhole), Postgres(THIRD, Blackhole)];
+
+    long_after_another_replica_lost_postgres: [LongBefore, Postgres(OTHER, Blackhole)];
+    long_after_another_replica_lost_redis: [LongBefore, Redis(OTHER, Blackhole)];
+    long_after_another_replica_lost_both_stores:
+        [LongBefore, Redis(OTHER, Blackhole), Postgres(OTHER, Blackhole)];
+    long_after_all_lost_redis:
+        [LongBefore, Redis(ANSWERING, Refuse), Redis(OTHER, Refuse), Redis(THIRD, Refuse)];
 
     when_redis_is_flushed_before_the_logout: [FlushBefore];
     when_redis_is_flushed_after_the_logout: [FlushAfter];

@@ -22,6 +22,9 @@ pub const LATE: Mode = Mode::Delay(Duration::from_millis(400));
 /// scenario heals everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
+    /// Nothing by itself: the logout comes only when the other faults have lasted longer than a replica may go
+    /// without news.
+    LongBefore,
     /// On the way of a replica to Postgres.
     Postgres(usize, Mode),
     /// On the way of a replica to Redis.
@@ -55,7 +58,7 @@ impl Fault {
             Self::FlushBefore => cluster.flush_redis().await,
             Self::RestartBefore => cluster.restart_redis(),
             Self::Pause(replica) => cluster.replicas[replica].pause(),
-            Self::FlushAfter | Self::RestartAfter | Self::Kill9After(_) => {}
+            Self::LongBefore | Self::FlushAfter | Self::RestartAfter | Self::Kill9After(_) => {}
         }
     }
 
@@ -69,7 +72,7 @@ impl Fault {
                 assert!(!cluster.replicas[ANSWERING].postgres.is_armed(), "a logout commits");
             }
             Self::Postgres(..) | Self::Redis(..) | Self::AnnouncementReplyLost => {}
-            Self::FlushBefore | Self::RestartBefore | Self::Pause(_) => {}
+            Self::LongBefore | Self::FlushBefore | Self::RestartBefore | Self::Pause(_) => {}
         }
     }
 
@@ -80,7 +83,11 @@ impl Fault {
             Self::Pause(replica) => cluster.replicas[replica].resume(),
             Self::Kill9After(replica) => cluster.replicas[replica].app.restart().await,
             Self::Postgres(..) | Self::Redis(..) | Self::CommitReplyLost | Self::AnnouncementReplyLost => {}
-            Self::FlushBefore | Self::FlushAfter | Self::RestartBefore | Self::RestartAfter => {}
+            Self::LongBefore
+            | Self::FlushBefore
+            | Self::FlushAfter
+            | Self::RestartBefore
+            | Self::RestartAfter => {}
         }
     }
 

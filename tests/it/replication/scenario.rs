@@ -42,6 +42,9 @@ pub async fn scenario(faults: &[Fault]) {
     for fault in faults {
         fault.begin(&mut cluster).await;
     }
+    if faults.contains(&Fault::LongBefore) {
+        callers.pass(broken + 2 * MAX_STALENESS).await;
+    }
     let refused_early: Vec<Call> =
         callers.calls().into_iter().filter(|call| call.status == Some(401)).collect();
     assert!(refused_early.is_empty(), "refused before the logout: {refused_early:?}");
@@ -49,6 +52,11 @@ pub async fn scenario(faults: &[Fault]) {
     let answered = Instant::now();
     let excused = status == 503 && excuse_a_refused_logout(faults);
     assert!(status == 204 || excused, "logout: {status}");
+    if status == 204 && !faults.contains(&Fault::Kill9After(ANSWERING)) {
+        // Sooner than the next call at a steady pace. Not before a kill, which is to meet what is still under way.
+        let at_once = cluster.replicas[ANSWERING].app.get("/private", &sessions.ended).await.status();
+        assert!(at_once != 200, "admitted by the replica that had just ended the session");
+    }
     for fault in faults {
         fault.go_on(&mut cluster).await;
     }
@@ -69,6 +77,7 @@ pub async fn scenario(faults: &[Fault]) {
         assert_serves(&cluster, replica, &sessions.other).await;
     }
     callers.pass(Instant::now().max(acknowledged + BOUND)).await;
+    println!("{faults:?}: logout {status}");
     judge(&callers.finish().await, acknowledged, faults);
 }
 
@@ -125,11 +134,11 @@ fn judge(calls: &[Call], acknowledged: Instant, faults: &[Fault]) {
         .filter(|call| call.was_admitted() && after(call) > promised(call))
         .map(|call| format!("replica {} at {:?}", call.replica, after(call)))
         .collect();
-    // Shown with --nocapture: the last admitted call of each replica, after the acknowledgement.
+    // For --nocapture, and for a failure: the last admitted call of each replica, after the acknowledgement.
     let last = |replica| calls.iter().filter(|c| c.replica == replica && c.was_admitted()).map(after).max();
     let count = |status| calls.iter().filter(|call| call.status == status).count();
     let lasts: Vec<_> = (0..REPLICAS).map(last).collect();
     let counts = [Some(200), Some(401), Some(503), None].map(count);
-    println!("{faults:?}: last admitted {lasts:?}; 200, 401, 503, no answer: {counts:?}");
+    println!("{faults:?}: last admitted {lasts:?} after it; 200, 401, 503, no answer: {counts:?}");
     assert!(broken.is_empty(), "admitted after the acknowledged logout: {broken:#?}");
 }
