@@ -53,7 +53,8 @@ impl Fault {
         match self {
             Self::Postgres(replica, mode) => cluster.replicas[replica].postgres.set(mode),
             Self::Redis(replica, mode) => cluster.replicas[replica].redis.set(mode),
-            Self::CommitReplyLost => cluster.replicas[ANSWERING].postgres.lose_reply_to(b"COMMIT"),
+            // With the NUL that ends the statement, for a transaction begins with READ COMMITTED.
+            Self::CommitReplyLost => cluster.replicas[ANSWERING].postgres.lose_reply_to(b"COMMIT\0"),
             Self::AnnouncementReplyLost => cluster.replicas[ANSWERING].redis.lose_reply_to(b"XADD"),
             Self::FlushBefore => cluster.flush_redis().await,
             Self::RestartBefore => cluster.restart_redis(),
