@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
+use tokio::sync::Semaphore;
 
 use super::callers::{Call, Callers};
 use super::faults::{ANSWERING, Fault, REPLICAS, excuse_a_refused_logout, keeps_serving};
@@ -22,6 +23,10 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// Until everything is well again.
 const RECOVERY: Duration = Duration::from_secs(10);
 
+/// Scenarios at once, however many threads the tests have: twelve of them, 36 gateways, were seen to keep two
+/// cores so busy that a login during the preparations was answered with 503.
+static PLACES: Semaphore = Semaphore::const_new(4);
+
 /// The session that ends and another one of the same person that does not.
 struct Sessions {
     ended: String,
@@ -30,6 +35,7 @@ struct Sessions {
 
 /// Runs one scenario.
 pub async fn scenario(faults: &[Fault]) {
+    let _place = PLACES.acquire().await.expect("nobody closes it");
     let own_redis = faults.iter().any(|fault| fault.needs_own_redis());
     let mut cluster =
         if own_redis { Cluster::with_own_redis(REPLICAS).await } else { Cluster::start(REPLICAS).await };
