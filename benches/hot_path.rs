@@ -25,12 +25,14 @@ use gateward::domain::id::{AccountId, SessionId, TokenId};
 use gateward::domain::keyring::{KeyAlgorithm, Keyring, SigningKey};
 use gateward::domain::password::{Password, PasswordPolicy};
 use gateward::domain::revocation::Revocation;
-use gateward::domain::route::{Access, Route, RouteTable};
+use gateward::domain::route::{Access, OnRevoke, Route, RouteTable};
 use gateward::domain::session::EndReason;
 use gateward::domain::token::{Grant, Parties, mint};
 use gateward::gateway::Admission;
 use gateward::gateway::request::{CanonicalRequest, HeadLimits};
-use gateward::live::{Clock, RevocationPublisher, TokenCheck, keys_channel, revocations_channel};
+use gateward::live::{
+    Clock, OpenConnection, RevocationPublisher, TokenCheck, keys_channel, revocations_channel,
+};
 use gateward::telemetry::metrics::Metrics;
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
@@ -39,6 +41,7 @@ const LIMITS: HeadLimits =
 
 struct Bench {
     admission: Admission,
+    connection: OpenConnection,
     revocations: RevocationPublisher,
     request: CanonicalRequest,
     session: SessionId,
@@ -95,25 +98,33 @@ fn bench(key: SigningKey) -> Bench {
     let (revocations, live) = revocations_channel();
     let check = Arc::new(TokenCheck::new(parties(), keys, live, Clock::Stopped(NOW)));
     let routes = vec![
-        Route { path: "/".into(), upstream: 0, access: Access::Public, forward_authorization: false },
+        Route {
+            path: "/".into(),
+            upstream: 0,
+            access: Access::Public,
+            forward_authorization: false,
+            on_revoke: OnRevoke::Close,
+        },
         Route {
             path: "/api".into(),
             upstream: 0,
             access: Access::Authenticated,
             forward_authorization: false,
+            on_revoke: OnRevoke::Close,
         },
     ];
     let table = Arc::new(RouteTable::new(routes).unwrap());
     let metrics = Arc::new(Metrics::new(0).unwrap());
-    Bench { admission: Admission::new(table, check, metrics), revocations, request, session }
+    let connection = check.open_requests().connection();
+    Bench { admission: Admission::new(table, check, metrics), connection, revocations, request, session }
 }
 
 fn hot_path(c: &mut Criterion) {
     for (name, key) in keys() {
         let bench = bench(key);
-        bench.admission.admit(&bench.request).unwrap();
+        bench.admission.admit(&bench.request, &bench.connection).unwrap();
         c.bench_function(&format!("warm/{name}"), |b| {
-            b.iter(|| bench.admission.admit(black_box(&bench.request)).unwrap());
+            b.iter(|| bench.admission.admit(black_box(&bench.request), &bench.connection).unwrap());
         });
     }
     for (name, key) in keys() {
@@ -127,6 +138,7 @@ fn hot_path(c: &mut Criterion) {
             upstream: 0,
             access: Access::Authenticated,
             forward_authorization: false,
+            on_revoke: OnRevoke::Close,
         }];
         let table = Arc::new(RouteTable::new(routes).unwrap());
         let metrics = Arc::new(Metrics::new(0).unwrap());
@@ -144,9 +156,9 @@ fn hot_path(c: &mut Criterion) {
                         (admission, next) = (fresh(), 0);
                     }
                     next += 1;
-                    (admission.clone(), next - 1)
+                    (admission.clone(), admission.open_requests().connection(), next - 1)
                 },
-                |(admission, at)| admission.admit(black_box(&requests[at])).unwrap(),
+                |(admission, connection, at)| admission.admit(black_box(&requests[at]), &connection).unwrap(),
                 BatchSize::PerIteration,
             );
         });
@@ -160,9 +172,9 @@ fn refusals(c: &mut Criterion) {
     let forged = format!("{}A", &good[..good.len() - 1]);
     let forged = CanonicalRequest::parse(&head(&forged), &LIMITS).unwrap();
     c.bench_function("refused/forged_eddsa", |b| {
-        b.iter(|| bench.admission.admit(black_box(&forged)).unwrap_err());
+        b.iter(|| bench.admission.admit(black_box(&forged), &bench.connection).unwrap_err());
     });
-    bench.admission.admit(&bench.request).unwrap();
+    bench.admission.admit(&bench.request, &bench.connection).unwrap();
     bench.revocations.add(&[Revocation {
         number: 1,
         session_id: bench.session,
@@ -171,7 +183,7 @@ fn refusals(c: &mut Criterion) {
         reason: EndReason::Logout,
     }]);
     c.bench_function("refused/ended_session", |b| {
-        b.iter(|| bench.admission.admit(black_box(&bench.request)).unwrap_err());
+        b.iter(|| bench.admission.admit(black_box(&bench.request), &bench.connection).unwrap_err());
     });
 }
 

@@ -66,6 +66,7 @@ async fn metrics(State(state): State<AdminState>) -> Response {
     let used = state.check.cache_use();
     state.metrics.token_cache_used(used.hits, used.misses);
     state.metrics.token_cache_entries.set(gauge(state.check.cached()));
+    state.metrics.open_requests.set(gauge(state.check.open_requests().len()));
     state.metrics.revocations.set(gauge(state.revocations.len()));
     let now = state.check.clock().now();
     state.metrics.revocation_lag(state.revocations.followed_at().until(now));

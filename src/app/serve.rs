@@ -20,8 +20,10 @@ use crate::actors::AuthSystem;
 use crate::api::admin::{AdminState, admin_router};
 use crate::api::demo::demo_router;
 use crate::api::{self, ApiState, public_router};
-use crate::config::{LogFormat, Registration, RouteAccess, RouteSettings, ServerSettings, Settings};
-use crate::domain::route::{Access, Route, RouteTable};
+use crate::config::{
+    LogFormat, OnRevoke, Registration, RouteAccess, RouteSettings, ServerSettings, Settings,
+};
+use crate::domain::route::{self, Access, Route, RouteTable};
 use crate::gateway::request::HeadLimits;
 use crate::gateway::{Admission, Bridge, Edge, EdgeLimits, Gateway, OwnBodyLimits, UpstreamSpec, Upstreams};
 use crate::live::Clock;
@@ -137,6 +139,7 @@ async fn services(
         upstream: DEMO.to_owned(),
         access: RouteAccess::Authenticated,
         forward_authorization: false,
+        on_revoke: OnRevoke::Close,
     };
     Ok((vec![upstream], vec![route]))
 }
@@ -207,6 +210,10 @@ fn route_rules(upstreams: &[UpstreamSpec], routes: &[RouteSettings]) -> Result<V
                     RouteAccess::Authenticated => Access::Authenticated,
                 },
                 forward_authorization: route.forward_authorization,
+                on_revoke: match route.on_revoke {
+                    OnRevoke::Close => route::OnRevoke::Close,
+                    OnRevoke::Finish => route::OnRevoke::Finish,
+                },
             })
         })
         .collect()

@@ -227,6 +227,15 @@ pub enum RouteAccess {
     Authenticated,
 }
 
+/// What becomes of a request that is open when the session or the token that admitted it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRevoke {
+    /// It is closed.
+    Close,
+    /// It may finish.
+    Finish,
+}
+
 /// One `[[route]]`.
 #[derive(Debug, Clone)]
 pub struct RouteSettings {
@@ -238,4 +247,6 @@ pub struct RouteSettings {
     pub access: RouteAccess,
     /// Whether `Authorization` reaches the service. Default `false`.
     pub forward_authorization: bool,
+    /// Default `close`.
+    pub on_revoke: OnRevoke,
 }

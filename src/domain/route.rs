@@ -17,6 +17,15 @@ pub enum Access {
     Authenticated,
 }
 
+/// What becomes of a request that is open when the session or the token that admitted it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRevoke {
+    /// It is closed.
+    Close,
+    /// It may finish.
+    Finish,
+}
+
 /// A path prefix and what happens below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -29,6 +38,8 @@ pub struct Route {
     pub access: Access,
     /// Whether the service receives `Authorization`.
     pub forward_authorization: bool,
+    /// What the end of a session means to what is open. Nothing to public routes.
+    pub on_revoke: OnRevoke,
 }
 
 /// Why routes make no table.
@@ -156,7 +167,13 @@ mod tests {
     use super::*;
 
     fn route(path: &str, upstream: usize) -> Route {
-        Route { path: path.to_owned(), upstream, access: Access::Authenticated, forward_authorization: false }
+        Route {
+            path: path.to_owned(),
+            upstream,
+            access: Access::Authenticated,
+            forward_authorization: false,
+            on_revoke: OnRevoke::Close,
+        }
     }
 
     fn table(paths: &[&str]) -> RouteTable {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::request::{CanonicalRequest, Credentials};
 use crate::api::{Presented, Problem, authenticate};
-use crate::domain::route::{Access, Route, RouteTable};
-use crate::live::{IdentityValues, TokenCheck, Verified};
+use crate::domain::route::{Access, OnRevoke, Route, RouteTable};
+use crate::live::{IdentityValues, OpenConnection, OpenRequest, OpenRequests, TokenCheck, Verified};
 use crate::telemetry::metrics::Metrics;
 
 /// Decides. Cheap to clone.
@@ -26,6 +26,8 @@ pub struct Admitted {
     route: AdmittedRoute,
     caller: Option<Arc<Verified>>,
     nobody: Arc<IdentityValues>,
+    /// Until it is dropped, the request ends with its session.
+    _open: Option<OpenRequest>,
 }
 
 /// What the rest of the way needs of the route.
@@ -85,25 +87,31 @@ impl Admission {
         self.routes.routes()
     }
 
-    /// Judges a request. On a public route credentials are not looked at: the service is told nothing about
-    /// the caller.
+    /// The requests that end with their session.
+    pub fn open_requests(&self) -> &OpenRequests {
+        self.check.open_requests()
+    }
+
+    /// Judges a request of this connection. On a public route credentials are not looked at: the service is told
+    /// nothing about the caller.
     ///
     /// # Errors
     /// [`Refused`]: no route, or no token that is valid now.
-    pub fn admit(&self, request: &CanonicalRequest) -> Result<Admitted, Refused> {
+    pub fn admit(
+        &self,
+        request: &CanonicalRequest,
+        connection: &OpenConnection,
+    ) -> Result<Admitted, Refused> {
         let found = self.routes.position(request.path());
         let Some((position, route)) = found.and_then(|at| Some((at, self.routes().get(at)?))) else {
             return Err(Refused { problem: Problem::not_found(), reason: "no_route", route: None });
         };
-        let caller = match route.access {
-            Access::Public => None,
-            Access::Authenticated => {
-                let judged = authenticate(&self.check, &self.metrics, presented(request));
-                Some(judged.map_err(|denied| Refused {
-                    problem: denied.problem,
-                    reason: denied.reason,
-                    route: Some(position),
-                })?)
+        let (caller, open) = match (route.access, route.on_revoke) {
+            (Access::Public, _) => (None, None),
+            (Access::Authenticated, OnRevoke::Finish) => (Some(self.caller(request, position)?), None),
+            (Access::Authenticated, OnRevoke::Close) => {
+                let (caller, open) = connection.open(|| self.caller(request, position))?;
+                (Some(caller), Some(open))
             }
         };
         let route = AdmittedRoute {
@@ -111,7 +119,15 @@ impl Admission {
             upstream: route.upstream,
             forward_authorization: route.forward_authorization,
         };
-        Ok(Admitted { route, caller, nobody: Arc::clone(&self.nobody) })
+        Ok(Admitted { route, caller, nobody: Arc::clone(&self.nobody), _open: open })
+    }
+
+    fn caller(&self, request: &CanonicalRequest, route: usize) -> Result<Arc<Verified>, Refused> {
+        authenticate(&self.check, &self.metrics, presented(request)).map_err(|denied| Refused {
+            problem: denied.problem,
+            reason: denied.reason,
+            route: Some(route),
+        })
     }
 }
 

@@ -10,10 +10,12 @@ mod check;
 mod clock;
 mod identity;
 mod keys;
+mod open;
 mod revocations;
 
 pub use check::{CacheUse, TokenCheck, Verified};
 pub use clock::Clock;
 pub use identity::IdentityValues;
 pub use keys::{KeyPublisher, LiveKeys, keys_channel};
+pub use open::{Cut, KeyMark, OpenConnection, OpenRequest, OpenRequests};
 pub use revocations::{LiveRevocations, RevocationPublisher, revocations_channel};

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use super::OpenRequests;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
 use crate::domain::revocation::Revocation;
@@ -16,6 +17,8 @@ struct Shared {
     ended: papaya::HashMap<SessionId, Timestamp>,
     /// When the durable store was last known to hold nothing newer, in Unix milliseconds.
     followed_at: AtomicI64,
+    /// What ends with a session.
+    open: OpenRequests,
 }
 
 /// Reads the set. Cheap to clone.
@@ -39,6 +42,11 @@ impl LiveRevocations {
         self.0.ended.pin().contains_key(&session)
     }
 
+    /// The requests that end with their session.
+    pub fn open_requests(&self) -> &OpenRequests {
+        &self.0.open
+    }
+
     /// How many are remembered.
     pub fn len(&self) -> usize {
         self.0.ended.len()
@@ -56,11 +64,13 @@ impl LiveRevocations {
 }
 
 impl RevocationPublisher {
-    /// Refuses the sessions from now on.
+    /// Refuses the sessions from now on, and closes what is open of them.
     pub fn add<'a>(&self, revocations: impl IntoIterator<Item = &'a Revocation>) {
         let ended = self.0.ended.pin();
         for revocation in revocations {
             ended.insert(revocation.session_id, revocation.session_expires_at);
+            // Behind the line above: see `live::open`.
+            self.0.open.end(revocation.session_id);
         }
     }
 

@@ -7,7 +7,7 @@ use crate::config::given::Raw;
 use crate::config::parse::{self, quoted};
 use crate::config::problem::{Fault, Origin};
 use crate::config::reader::Reader;
-use crate::config::settings::{RouteAccess, RouteSettings, UpstreamSettings};
+use crate::config::settings::{OnRevoke, RouteAccess, RouteSettings, UpstreamSettings};
 
 use super::all::NETWORK_TIMEOUT;
 
@@ -78,11 +78,13 @@ fn routes(r: &mut Reader) -> Vec<RouteSettings> {
             r.problem(&key("path"), fault);
         }
         let words = [("public", RouteAccess::Public), ("authenticated", RouteAccess::Authenticated)];
+        let ends = [("close", OnRevoke::Close), ("finish", OnRevoke::Finish)];
         routes.push(RouteSettings {
             path,
             upstream: r.required(&key("upstream"), entry, upstream_name).unwrap_or_default(),
             access: r.value(&key("access"), "authenticated", parse::one_of(words)),
             forward_authorization: r.value(&key("forward_authorization"), "false", parse::boolean),
+            on_revoke: r.value(&key("on_revoke"), "close", parse::one_of(ends)),
         });
     }
     routes
@@ -113,6 +115,7 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             ("upstream", SHORT_FORM_NAME),
             ("access", "authenticated"),
             ("forward_authorization", "false"),
+            ("on_revoke", "close"),
         ];
         for (leaf, value) in whole {
             r.show_from(&format!("route[0].{leaf}"), value, origin.clone());
@@ -122,6 +125,7 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             upstream: SHORT_FORM_NAME.to_owned(),
             access: RouteAccess::Authenticated,
             forward_authorization: false,
+            on_revoke: OnRevoke::Close,
         });
     }
 }
