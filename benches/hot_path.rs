@@ -158,7 +158,9 @@ fn hot_path(c: &mut Criterion) {
                     next += 1;
                     (admission.clone(), admission.open_requests().connection(), next - 1)
                 },
-                |(admission, connection, at)| admission.admit(black_box(&requests[at]), &connection).unwrap(),
+                |(admission, connection, at)| {
+                    (admission.admit(black_box(&requests[at]), &connection).unwrap(), connection)
+                },
                 BatchSize::PerIteration,
             );
         });
