@@ -25,6 +25,7 @@ mod report;
 pub mod request;
 mod respond;
 mod upstream;
+mod without_proxy;
 
 pub use admission::{Admission, Admitted, Refused};
 pub use bridge::{Bridge, OwnBodyLimits};

@@ -27,18 +27,18 @@ use super::upstream::Upstreams;
 use super::{headers, respond};
 use crate::api::{self, Problem};
 use crate::domain::id::RequestId;
-use crate::live::{Clock, Cut};
+use crate::live::Clock;
+use crate::telemetry::Outcome;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::{Outcome, RequestClosed};
 
 /// The gateway as pingora calls it. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
     admission: Admission,
-    upstreams: Upstreams,
+    pub(super) upstreams: Upstreams,
     bridge: Bridge,
-    reports: Reports,
-    metrics: Arc<Metrics>,
+    pub(super) reports: Reports,
+    pub(super) metrics: Arc<Metrics>,
     clock: Clock,
 }
 
@@ -101,71 +101,6 @@ impl Gateway {
             tracing::debug!("no randomness for a request id");
         }
         RequestId::new(self.clock.now(), random)
-    }
-
-    /// A head that was refused before pingora saw it.
-    pub(super) fn report_refused_head(&self, client: std::net::IpAddr, id: RequestId, problem: &Problem) {
-        self.reports.finished(&Finished {
-            id,
-            method: "-",
-            path: "-",
-            way: Way::Nowhere,
-            upstream: None,
-            status: Some(problem.status.as_u16()),
-            outcome: Outcome::Refused,
-            reason: Some(problem.code),
-            duration: Duration::ZERO,
-            client,
-            bytes_in: 0,
-            bytes_out: 0,
-            account: None,
-        });
-    }
-
-    /// A body that was refused before pingora saw it.
-    pub(super) fn report_refused_body(&self, arrival: &Arrival, problem: &Problem) {
-        let path = arrival.request.path();
-        self.reports.finished(&Finished {
-            id: arrival.id,
-            method: arrival.request.method().as_str(),
-            path,
-            way: if api::owns(path) { Way::Own } else { Way::Nowhere },
-            upstream: None,
-            status: Some(problem.status.as_u16()),
-            outcome: Outcome::Refused,
-            reason: Some(problem.code),
-            duration: arrival.started.elapsed(),
-            client: arrival.client.address,
-            bytes_in: 0,
-            bytes_out: 0,
-            account: None,
-        });
-    }
-
-    /// A request was closed before its end.
-    pub(super) fn report_cut(&self, left: &LeftOpen, why: Cut) {
-        let reason = match why {
-            Cut::SessionEnded => RequestClosed::SessionEnded,
-            Cut::TokenExpired => RequestClosed::TokenExpired,
-            Cut::KeyRetired => RequestClosed::KeyRetired,
-        };
-        self.metrics.open_request_closed(reason);
-        let arrival = &left.arrival;
-        self.reports.finished(&Finished {
-            id: arrival.id,
-            method: arrival.request.method().as_str(),
-            path: arrival.request.path(),
-            way: Way::Route(left.route),
-            upstream: self.upstreams.name(left.upstream),
-            status: left.status,
-            outcome: Outcome::Closed,
-            reason: Some(reason.as_str()),
-            duration: arrival.started.elapsed(),
-            client: arrival.client.address,
-            bytes_in: left.passed.received,
-            bytes_out: left.passed.sent,
-            account: left.account,
-        });
     }
 
     async fn refuse(&self, session: &mut Session, arrival: &Arrival, refused: &Refused) -> Result<Stage> {
