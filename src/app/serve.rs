@@ -21,9 +21,10 @@ use crate::api::admin::{AdminState, admin_router};
 use crate::api::demo::demo_router;
 use crate::api::{self, ApiState, public_router};
 use crate::config::{
-    LogFormat, Registration, RouteAccess, RouteOnStale, RouteSettings, ServerSettings, Settings,
+    LogFormat, Registration, RouteAccess, RouteOnRevoke, RouteOnStale, RouteSettings, ServerSettings,
+    Settings,
 };
-use crate::domain::route::{Access, OnStale, Route, RouteTable};
+use crate::domain::route::{Access, OnRevoke, OnStale, Route, RouteTable};
 use crate::gateway::request::HeadLimits;
 use crate::gateway::{Admission, Bridge, Edge, EdgeLimits, Gateway, OwnBodyLimits, UpstreamSpec, Upstreams};
 use crate::live::Clock;
@@ -140,6 +141,7 @@ async fn services(
         access: RouteAccess::Authenticated,
         forward_authorization: false,
         on_stale: RouteOnStale::Refuse,
+        on_revoke: RouteOnRevoke::Close,
     };
     Ok((vec![upstream], vec![route]))
 }
@@ -214,6 +216,10 @@ fn route_rules(upstreams: &[UpstreamSpec], routes: &[RouteSettings]) -> Result<V
                 on_stale: match route.on_stale {
                     RouteOnStale::Refuse => OnStale::Refuse,
                     RouteOnStale::Check => OnStale::Check,
+                },
+                on_revoke: match route.on_revoke {
+                    RouteOnRevoke::Close => OnRevoke::Close,
+                    RouteOnRevoke::Finish => OnRevoke::Finish,
                 },
             })
         })

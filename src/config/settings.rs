@@ -239,6 +239,15 @@ pub enum RouteAccess {
     Authenticated,
 }
 
+/// What becomes of a request that is open when the session or the token that admitted it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteOnRevoke {
+    /// It is closed.
+    Close,
+    /// It may finish.
+    Finish,
+}
+
 /// One `[[route]]`.
 #[derive(Debug, Clone)]
 pub struct RouteSettings {
@@ -252,6 +261,8 @@ pub struct RouteSettings {
     pub forward_authorization: bool,
     /// When it is not known which sessions have ended lately. Default `refuse`.
     pub on_stale: RouteOnStale,
+    /// Default `close`.
+    pub on_revoke: RouteOnRevoke,
 }
 
 /// See [`RouteSettings::on_stale`].

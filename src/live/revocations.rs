@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Moment;
+use super::{Moment, OpenRequests};
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
 use crate::domain::revocation::{Revocation, Revoked};
@@ -20,6 +20,8 @@ struct Shared {
     complete_as_of: AtomicU64,
     /// For how long after that it may be relied on.
     max_staleness: Duration,
+    /// What ends with a session.
+    open: OpenRequests,
 }
 
 /// Reads the set. Cheap to clone.
@@ -38,6 +40,7 @@ pub fn revocations_channel(max_staleness: Duration) -> (RevocationPublisher, Liv
         ended: papaya::HashMap::new(),
         complete_as_of: AtomicU64::new(Moment::NEVER.raw()),
         max_staleness,
+        open: OpenRequests::default(),
     });
     (RevocationPublisher(Arc::clone(&shared)), LiveRevocations(shared))
 }
@@ -46,6 +49,11 @@ impl LiveRevocations {
     /// Whether the session was ended.
     pub fn contains(&self, session: SessionId) -> bool {
         self.0.ended.pin().contains_key(&session)
+    }
+
+    /// The requests that end with their session.
+    pub fn open_requests(&self) -> &OpenRequests {
+        &self.0.open
     }
 
     /// How many are remembered.
@@ -75,13 +83,15 @@ impl LiveRevocations {
 }
 
 impl RevocationPublisher {
-    /// Refuses the sessions from now on.
+    /// Refuses the sessions from now on, and closes what is open of them.
     pub fn add<'a>(&self, revocations: impl IntoIterator<Item = &'a Revocation>) {
         let ended = self.0.ended.pin();
         for revocation in revocations {
             match &revocation.revoked {
                 Revoked::Session { id, .. } => {
                     ended.insert(*id, revocation.forget_at);
+                    // Behind the line above: see `live::open`.
+                    self.0.open.end(*id);
                 }
                 // Not written yet: keys cannot be retired so far.
                 Revoked::Key { .. } => {}

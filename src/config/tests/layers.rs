@@ -5,8 +5,8 @@ use secrecy::ExposeSecret;
 
 use super::case::{Case, KEY, SECRET, origin};
 use crate::config::{
-    LogFormat, MigrateMode, Origin, Registration, RouteAccess, Settings, SigningAlgorithm, StoreKind,
-    StoreSettings, variables,
+    LogFormat, MigrateMode, Origin, Registration, RouteAccess, RouteOnRevoke, Settings, SigningAlgorithm,
+    StoreKind, StoreSettings, variables,
 };
 
 #[test]
@@ -97,6 +97,7 @@ fn the_short_form_makes_an_upstream_and_a_route_unless_the_file_has_them() {
     );
     assert_eq!((route.path.as_str(), route.access), ("/", RouteAccess::Authenticated));
     assert!(!route.forward_authorization);
+    assert_eq!(route.on_revoke, RouteOnRevoke::Close);
     assert_eq!(origin(&short, "upstream[0].servers"), "environment variable UPSTREAM");
 
     let own_route = "[[route]]\npath = \"/a\"\nupstream = \"default\"";

@@ -51,6 +51,10 @@ fn each_rule_has_its_problem() {
             api("[[route]]\npath = \"/\"\nupstream = \"api\"\nforward_authorization = \"yes\""),
             "route[0].forward_authorization: is neither true nor false",
         ),
+        (
+            api("[[route]]\npath = \"/\"\nupstream = \"api\"\non_revoke = \"ignore\""),
+            "route[0].on_revoke: `ignore` is not",
+        ),
         (api(&"[[route]]\npath = \"/a\"\nupstream = \"api\"\n".repeat(2)), "route[1].path: `/a` has another route"),
         (api(API), "upstream[1].name: `api` names another upstream"),
         ("[[upstream]]\nservers = [\"a:1\"]".to_owned(), "upstream[0].name: is missing"),

@@ -117,9 +117,14 @@ impl VerifiedClaims {
         self.expires_at
     }
 
+    /// When the token stops being accepted: `exp` with the leeway.
+    pub fn refused_from(&self) -> Timestamp {
+        self.expires_at.plus(LEEWAY)
+    }
+
     /// Whether the token may still be used at `now`.
     pub fn is_current(&self, now: Timestamp) -> bool {
-        now < self.expires_at.plus(LEEWAY)
+        now < self.refused_from()
     }
 }
 
