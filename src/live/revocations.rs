@@ -9,13 +9,22 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
 use crate::domain::revocation::{Revocation, Revoked};
+use crate::domain::session::StatusIndex;
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Session to the end of its natural life.
-    ended: papaya::HashMap<SessionId, Timestamp>,
+    ended: papaya::HashMap<SessionId, Ended>,
     /// When the durable store was last known to hold nothing newer, in Unix milliseconds.
     followed_at: AtomicI64,
+}
+
+/// 16 bytes: there may be a million of them.
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    /// The end of its natural life.
+    forget_at: Timestamp,
+    /// Its place in the status list, from 0; -1 without one.
+    status_index: i64,
 }
 
 /// Reads the set. Cheap to clone.
@@ -37,6 +46,13 @@ impl LiveRevocations {
     /// Whether the session was ended.
     pub fn contains(&self, session: SessionId) -> bool {
         self.0.ended.pin().contains_key(&session)
+    }
+
+    /// The places in the status list of all that are remembered. Looks at every entry: not for the hot path.
+    pub fn status_indexes(&self) -> Vec<StatusIndex> {
+        let ended = self.0.ended.pin();
+        let indexes = ended.values().map(|ended| StatusIndex(ended.status_index));
+        indexes.filter(|index| index.0 >= 0).collect()
     }
 
     /// How many are remembered.
@@ -61,8 +77,9 @@ impl RevocationPublisher {
         let ended = self.0.ended.pin();
         for revocation in revocations {
             match &revocation.revoked {
-                Revoked::Session { id, .. } => {
-                    ended.insert(*id, revocation.forget_at);
+                Revoked::Session { id, status_index } => {
+                    let status_index = status_index.map_or(-1, |index| index.0);
+                    ended.insert(*id, Ended { forget_at: revocation.forget_at, status_index });
                 }
                 // Not written yet: keys cannot be retired so far.
                 Revoked::Key { .. } => {}
@@ -77,7 +94,7 @@ impl RevocationPublisher {
 
     /// Forgets sessions that would have expired before `before`.
     pub fn prune(&self, before: Timestamp) {
-        self.0.ended.pin().retain(|_, expires_at| *expires_at >= before);
+        self.0.ended.pin().retain(|_, ended| ended.forget_at >= before);
     }
 }
 
@@ -93,15 +110,17 @@ mod tests {
         let session_id = SessionId::new(now, [1; 10]);
         publisher.add(&[Revocation {
             number: 1,
-            revoked: Revoked::Session { id: session_id, status_index: None },
+            revoked: Revoked::Session { id: session_id, status_index: Some(StatusIndex(7)) },
             forget_at: Timestamp::from_unix_millis(5000),
             revoked_at: now,
             reason: EndReason::Logout,
         }]);
         assert!(live.contains(session_id));
+        assert_eq!(live.status_indexes(), [StatusIndex(7)]);
         publisher.prune(Timestamp::from_unix_millis(5000));
         assert!(live.contains(session_id));
         publisher.prune(Timestamp::from_unix_millis(5001));
         assert!(live.is_empty());
+        assert_eq!(live.status_indexes(), []);
     }
 }

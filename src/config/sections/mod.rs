@@ -2,6 +2,7 @@
 
 mod accounts;
 mod all;
+mod clients;
 mod routing;
 mod server;
 mod store;

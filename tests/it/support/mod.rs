@@ -9,6 +9,8 @@ pub mod app_store;
 pub mod both_kinds;
 pub mod forge;
 pub mod guard;
+pub mod inflate;
+pub mod oauth;
 pub mod output;
 pub mod ports;
 pub mod postgres;
