@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 use super::problem::{Problem, ProblemBody};
 use super::state::{ApiState, RequestFacts};
 use crate::domain::clock::Timestamp;
-use crate::domain::status_list::{StatusBits, StatusLists, mint_list};
+use crate::domain::status_list::{StatusBits, StatusListError, StatusLists, mint_list};
 use crate::live::{LiveRevocations, TokenCheck};
 
 /// How long a list that was made is served.
@@ -37,10 +37,16 @@ pub struct StatusListCache {
     ttl: Duration,
     revocations: LiveRevocations,
     check: Arc<TokenCheck>,
-    made: Mutex<Made>,
+    made: Arc<Mutex<Made>>,
     /// Places in the lists that were taken, as known last. It only grows.
     taken: AtomicI64,
     asked: Mutex<Asked>,
+}
+
+impl Made {
+    fn is_good(&self) -> bool {
+        self.at.is_some_and(|(at, _)| at.elapsed() < KEEP)
+    }
 }
 
 /// When the store was last asked how many places were taken.
@@ -54,7 +60,7 @@ struct Asked {
 #[derive(Default)]
 struct Made {
     at: Option<(Instant, Timestamp)>,
-    bits: Arc<StatusBits>,
+    bits: StatusBits,
     tokens: HashMap<i64, Bytes>,
 }
 
@@ -72,7 +78,7 @@ impl StatusListCache {
         revocations: LiveRevocations,
         check: Arc<TokenCheck>,
     ) -> Self {
-        let (made, asked) = (Mutex::default(), Mutex::default());
+        let (made, asked) = (Arc::default(), Mutex::default());
         Self { lists, ttl, revocations, check, made, taken: AtomicI64::new(0), asked }
     }
 
@@ -110,26 +116,25 @@ impl StatusListCache {
 
     /// The token of a list.
     async fn token(&self, list: i64) -> Result<Bytes, Problem> {
-        let mut made = self.made.lock().await;
-        let at = match made.at {
-            Some((at, moment)) if at.elapsed() < KEEP => moment,
-            Some(_) | None => {
-                let (at, moment) = (Instant::now(), self.check.clock().now());
-                let revocations = self.revocations.clone();
-                let bits = blocking(move || StatusBits::of(revocations.status_indexes())).await?;
-                *made = Made { at: Some((at, moment)), bits: Arc::new(bits), tokens: HashMap::new() };
-                moment
-            }
-        };
-        if let Some(token) = made.tokens.get(&list) {
+        // Goes into the work with it: an asker that leaves meanwhile must not let the next one begin again.
+        let mut made = Arc::clone(&self.made).lock_owned().await;
+        if let Some(token) = made.tokens.get(&list).filter(|_| made.is_good()) {
             return Ok(token.clone());
         }
-        let (lists, bits, keys) = (self.lists.clone(), Arc::clone(&made.bits), self.check.keys().clone());
-        let ttl = self.ttl;
-        let token = blocking(move || mint_list(&lists, list, &bits, &keys.load(), at, ttl)).await?;
-        let token = token.map(Bytes::from).map_err(|error| failed(&error))?;
-        made.tokens.insert(list, token.clone());
-        Ok(token)
+        let work = (self.lists.clone(), self.ttl, self.revocations.clone(), Arc::clone(&self.check));
+        let token = tokio::task::spawn_blocking(move || {
+            let (lists, ttl, revocations, check) = work;
+            if !made.is_good() {
+                let at = Some((Instant::now(), check.clock().now()));
+                *made =
+                    Made { at, bits: StatusBits::of(revocations.status_indexes()), tokens: HashMap::new() };
+            }
+            let now = made.at.map_or_else(|| check.clock().now(), |(_, now)| now);
+            let token = Bytes::from(mint_list(&lists, list, &made.bits, &check.keys().load(), now, ttl)?);
+            made.tokens.insert(list, token.clone());
+            Ok::<_, StatusListError>(token)
+        });
+        token.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
     }
 
     fn headers(&self, media_type: &'static str) -> [(HeaderName, HeaderValue); 3] {
@@ -147,10 +152,6 @@ impl std::fmt::Debug for StatusListCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StatusListCache").field("lists", &self.lists).field("ttl", &self.ttl).finish()
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| failed(&error))
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Problem {
