@@ -20,7 +20,9 @@ use crate::actors::AuthSystem;
 use crate::api::admin::{AdminState, admin_router};
 use crate::api::demo::demo_router;
 use crate::api::{self, ApiState, Issuer, StatusListCache, public_router};
-use crate::config::{LogFormat, Registration, RouteAccess, RouteSettings, ServerSettings, Settings};
+use crate::config::{
+    LogFormat, Registration, RouteAccess, RouteSettings, ServerSettings, Settings, StoreKind,
+};
 use crate::domain::client::Clients;
 use crate::domain::route::{Access, Route, RouteTable};
 use crate::domain::status_list::StatusLists;
@@ -151,6 +153,9 @@ fn start(server: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
 
 fn issuer(settings: &Settings, system: &AuthSystem, listen_at: SocketAddr) -> Issuer {
     let public_url = settings.server.public_url(listen_at);
+    if settings.server.public_url.is_none() && matches!(settings.store.kind, StoreKind::Postgres { .. }) {
+        tracing::warn!(%public_url, "server.public_url is not set: each replica tells clients its own address");
+    }
     let status_lists = StatusListCache::new(
         StatusLists::at(&public_url),
         settings.token.status_list_ttl,

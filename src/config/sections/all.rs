@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{accounts, clients, routing, server, store, token};
 use crate::config::reader::Reader;
-use crate::config::settings::{Settings, StoreKind};
+use crate::config::settings::Settings;
 
 /// Deadlines towards clients and services.
 pub(super) const NETWORK_TIMEOUT: RangeInclusive<Duration> =
@@ -22,10 +22,6 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Settings {
     let accounts = accounts::accounts(reader);
     let clients = clients::read(reader);
     let (upstreams, routes) = routing::read(reader);
-    if matches!(store.kind, StoreKind::Postgres { .. }) && server.public_url.is_none() {
-        let warning = "server.public_url is not set: each replica tells clients its own address";
-        reader.warn(format!("default: {warning}"));
-    }
     Settings { server, log, store, token, password, accounts, clients, upstreams, routes }
 }
 
