@@ -1,7 +1,8 @@
 //! The status lists, for verifiers that check tokens offline (draft-ietf-oauth-status-list).
 //!
 //! Made from memory, away from the hot path, and bounded: all waiting requests share one sweep over the revocations
-//! and one signature a list, and what was made is good for [`KEEP`]. With HS256 only holders of the secret can check
+//! and one signature a list, and what was made is good for a
+//! second or, with very many, a few. With HS256 only holders of the secret can check
 //! a list, the same who can check the tokens.
 
 use std::collections::HashMap;
@@ -26,8 +27,11 @@ use crate::domain::clock::Timestamp;
 use crate::domain::status_list::{StatusBits, StatusListError, StatusLists, mint_list};
 use crate::live::{LiveRevocations, TokenCheck};
 
-/// How long a list that was made is served.
+/// How long a list that was made is served, at least.
 const KEEP: Duration = Duration::from_secs(1);
+/// And at least so many times as long as the sweep took: with a million revocations that is some tenths of a second,
+/// and asking again and again must not cost more than a tenth of a core.
+const KEEP_PER_SWEEP: u32 = 10;
 /// Revocations older than this may lack some of other replicas: nothing is published from them.
 const MOST_STALE: Duration = Duration::from_secs(2);
 
@@ -45,7 +49,8 @@ pub struct StatusListCache {
 
 impl Made {
     fn is_good(&self) -> bool {
-        self.at.is_some_and(|(at, _)| at.elapsed() < KEEP)
+        let keep = KEEP.max(self.took * KEEP_PER_SWEEP);
+        self.at.is_some_and(|(at, _)| at.elapsed() < keep)
     }
 }
 
@@ -60,6 +65,7 @@ struct Asked {
 #[derive(Default)]
 struct Made {
     at: Option<(Instant, Timestamp)>,
+    took: Duration,
     bits: StatusBits,
     tokens: HashMap<i64, Bytes>,
 }
@@ -125,9 +131,11 @@ impl StatusListCache {
         let token = tokio::task::spawn_blocking(move || {
             let (lists, ttl, revocations, check) = work;
             if !made.is_good() {
-                let at = Some((Instant::now(), check.clock().now()));
-                *made =
-                    Made { at, bits: StatusBits::of(revocations.status_indexes()), tokens: HashMap::new() };
+                let begun = Instant::now();
+                let at = Some((begun, check.clock().now()));
+                let mut bits = StatusBits::default();
+                revocations.each_status_index(|index| bits.set(index));
+                *made = Made { at, took: begun.elapsed(), bits, tokens: HashMap::new() };
             }
             let now = made.at.map_or_else(|| check.clock().now(), |(_, now)| now);
             let token = Bytes::from(mint_list(&lists, list, &made.bits, &check.keys().load(), now, ttl)?);

@@ -82,16 +82,7 @@ const fn place(index: StatusIndex) -> (i64, i64) {
 pub struct StatusBits(BTreeMap<i64, Box<[u8]>>);
 
 impl StatusBits {
-    /// Those of ended sessions.
-    pub fn of(ended: impl IntoIterator<Item = StatusIndex>) -> Self {
-        let mut lists = Self::default();
-        for index in ended {
-            lists.set(index);
-        }
-        lists
-    }
-
-    /// Sets the bit of a session.
+    /// Sets the bit of a session that was ended.
     pub fn set(&mut self, index: StatusIndex) {
         let (list, bit) = place(index);
         let bytes = self.0.entry(list).or_insert_with(|| vec![0; BYTES_PER_LIST].into());
@@ -181,6 +172,12 @@ mod tests {
         Keyring::new(1, SigningKey::from_secret(&[7; 32]), Vec::new())
     }
 
+    fn bits(ended: impl IntoIterator<Item = i64>) -> StatusBits {
+        let mut bits = StatusBits::default();
+        ended.into_iter().for_each(|index| bits.set(StatusIndex(index)));
+        bits
+    }
+
     fn decoded(lst: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         ZlibDecoder::new(&URL_SAFE_NO_PAD.decode(lst).unwrap()[..]).read_to_end(&mut bytes).unwrap();
@@ -204,8 +201,8 @@ mod tests {
     #[test]
     fn bits_are_packed_as_in_the_draft() {
         let status = [1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 1];
-        let set = (0..).zip(status).filter(|(_, bit)| *bit == 1).map(|(index, _)| StatusIndex(index));
-        let bytes = decoded(&StatusBits::of(set).lst(0).unwrap());
+        let set = (0..).zip(status).filter(|(_, bit)| *bit == 1).map(|(index, _)| index);
+        let bytes = decoded(&bits(set).lst(0).unwrap());
         assert_eq!(bytes[..2], [0xb9, 0xa3]);
         assert_eq!(bytes.len(), 16 * 1024);
         assert!(bytes[2..].iter().all(|byte| *byte == 0));
@@ -213,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_list_shows_its_own_sessions_only() {
-        let bits = StatusBits::of([StatusIndex(5), StatusIndex(SESSIONS_PER_LIST + 6)]);
+        let bits = bits([5, SESSIONS_PER_LIST + 6]);
         assert_eq!(decoded(&bits.lst(0).unwrap())[0], 1 << 5);
         assert_eq!(decoded(&bits.lst(1).unwrap())[0], 1 << 6);
         assert!(decoded(&bits.lst(2).unwrap()).iter().all(|byte| *byte == 0));

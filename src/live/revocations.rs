@@ -48,11 +48,11 @@ impl LiveRevocations {
         self.0.ended.pin().contains_key(&session)
     }
 
-    /// The places in the status list of all that are remembered. Looks at every entry: not for the hot path.
-    pub fn status_indexes(&self) -> Vec<StatusIndex> {
+    /// Tells the places in the status list of all that are remembered. Looks at every entry: not for the hot path.
+    pub fn each_status_index(&self, tell: impl FnMut(StatusIndex)) {
         let ended = self.0.ended.pin();
         let indexes = ended.values().map(|ended| StatusIndex(ended.status_index));
-        indexes.filter(|index| index.0 >= 0).collect()
+        indexes.filter(|index| index.0 >= 0).for_each(tell);
     }
 
     /// How many are remembered.
@@ -103,6 +103,12 @@ mod tests {
     use super::*;
     use crate::domain::session::EndReason;
 
+    fn status_indexes(live: &LiveRevocations) -> Vec<StatusIndex> {
+        let mut indexes = Vec::new();
+        live.each_status_index(|index| indexes.push(index));
+        indexes
+    }
+
     #[test]
     fn a_revoked_session_is_known_until_it_would_have_expired() {
         let (publisher, live) = revocations_channel();
@@ -116,11 +122,11 @@ mod tests {
             reason: EndReason::Logout,
         }]);
         assert!(live.contains(session_id));
-        assert_eq!(live.status_indexes(), [StatusIndex(7)]);
+        assert_eq!(status_indexes(&live), [StatusIndex(7)]);
         publisher.prune(Timestamp::from_unix_millis(5000));
         assert!(live.contains(session_id));
         publisher.prune(Timestamp::from_unix_millis(5001));
         assert!(live.is_empty());
-        assert_eq!(live.status_indexes(), []);
+        assert_eq!(status_indexes(&live), []);
     }
 }

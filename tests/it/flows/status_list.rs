@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::app::{PASSWORD, TestApp, both_kinds};
+use crate::support::app::{PASSWORD, StoreKind, TestApp, both_kinds};
+use crate::support::app_config::AppBuilder;
 use crate::support::forge::{Parts, claims_of};
 use crate::support::inflate::zlib;
 use crate::support::problems::problem;
+use crate::support::services::services;
 use crate::support::wait::eventually;
 
 /// A list may be served for a second; the rest is for a busy machine.
@@ -24,8 +26,10 @@ fn reference(token: &str) -> (usize, String) {
     (list["idx"].as_u64().unwrap().try_into().unwrap(), list["uri"].as_str().unwrap().to_owned())
 }
 
+/// The list, from this gateway, whatever the address says.
 async fn list_token(app: &TestApp, uri: &str) -> String {
-    let request = app.client.get(uri).header("accept", "application/statuslist+jwt");
+    let path = &uri[uri.find("/auth/").unwrap()..];
+    let request = app.request(Method::GET, path).header("accept", "application/statuslist+jwt");
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "application/statuslist+jwt");
@@ -85,6 +89,28 @@ both_kinds!(an_ended_session_shows_in_the_list_and_no_other_does, |mut app| asyn
     app.restart().await;
     assert_eq!(verified_bits(&app, &uri).await, bits, "after a restart too");
 });
+
+/// A replica that has given out no place itself knows that the list is there, and what another one ended.
+#[tokio::test]
+async fn every_replica_serves_the_list_that_a_token_of_any_of_them_points_to() {
+    let (database, prefix) = (services().new_database(), services().new_key_prefix());
+    let replica = || {
+        let sealing_key =
+            STANDARD.encode(std::array::from_fn::<u8, 32, _>(|at| u8::try_from(at * 7).unwrap()));
+        AppBuilder::new(StoreKind::Embedded).postgres_at(&database, &services().redis_url()).config(&format!(
+            "redis.key_prefix = '{prefix}'\ntoken.key_encryption_key = '{sealing_key}'\n\
+             server.public_url = 'https://gw.example'"
+        ))
+    };
+    let (one, other) = tokio::join!(replica().start(), replica().start());
+    let (_, token) = one.new_person().await;
+    let (index, uri) = reference(&token);
+    assert_eq!(uri, "https://gw.example/auth/status-lists/0");
+    assert_eq!(how_many(&verified_bits(&other, &uri).await), 0);
+    assert_eq!(one.revoke(&token).await.status(), 200);
+    let shown = eventually(SOON, || async { is_set(&verified_bits(&other, &uri).await, index) });
+    assert!(shown.await);
+}
 
 #[tokio::test]
 async fn a_list_is_no_access_token() {
