@@ -1,9 +1,8 @@
 //! The status lists, for verifiers that check tokens offline (draft-ietf-oauth-status-list).
 //!
 //! Made from memory, away from the hot path, and bounded: all waiting requests share one sweep over the revocations
-//! and one signature a list, and what was made is good for a
-//! second or, with very many, a few. With HS256 only holders of the secret can check
-//! a list, the same who can check the tokens.
+//! and one signature a list, and what was made is good for a second or, with very many revocations, a few. With HS256
+//! only holders of the secret can check a list, the same who can check the tokens.
 
 use std::collections::HashMap;
 use std::sync::Arc;
