@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::app::{PASSWORD, TestApp, both_kinds};
+use crate::support::forge::{Parts, signed_hs256};
 use crate::support::oauth::{CLIENT, CLIENT_ID, CLIENT_SECRET, oauth_error};
 use crate::support::problems::problem;
 
@@ -77,4 +78,19 @@ async fn credentials_are_not_needed_and_must_be_right_when_sent() {
     let right = ask().basic_auth(CLIENT_ID, Some(CLIENT_SECRET)).send().await.unwrap();
     assert_eq!(right.status(), 200);
     problem(app.get("/private", &token).await, 401, "invalid_token").await;
+}
+
+/// Old tokens lie in old logs: finding one must not be enough to throw somebody out.
+#[tokio::test]
+async fn an_expired_token_of_a_live_session_ends_nothing() {
+    let secret = "a secret of more than thirty-two bytes, for tests";
+    let config = format!("token.algorithm = 'HS256'\ntoken.secret = '{secret}'");
+    let app = TestApp::embedded().config(&config).start().await;
+    let (_, token) = app.new_person().await;
+    let parts = Parts::of(&token);
+    let mut claims = parts.claims();
+    claims["exp"] = json!(1_700_000_000);
+    let expired = signed_hs256(&parts.header, claims.to_string(), secret.as_bytes());
+    assert_eq!(app.revoke(&expired).await.status(), 200);
+    assert_eq!(app.get("/private", &token).await.status(), 200);
 }
