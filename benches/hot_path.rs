@@ -78,6 +78,7 @@ fn token(ring: &Keyring, number: u64) -> (String, SessionId) {
         email: "ada@example.org".into(),
         issued_at: NOW,
         expires_at: NOW.plus(Duration::from_secs(900)),
+        status: None,
     };
     (mint(&grant, &parties(), ring).unwrap(), session_id)
 }

@@ -263,6 +263,7 @@ fn token(ring: &Keyring, now: Timestamp, number: u64) -> String {
         email: "bench@example.org".into(),
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(3600)),
+        status: None,
     };
     mint(&grant, &parties(), ring).unwrap()
 }

@@ -188,6 +188,7 @@ mod tests {
             email: "a@example.org".into(),
             issued_at: NOW,
             expires_at: NOW.plus(Duration::from_secs(60)),
+            status: None,
         };
         let token = token::mint(&grant, &parties, &keys.load()).unwrap();
         let check = TokenCheck::new(parties, keys, revocations, Clock::Stopped(NOW));

@@ -11,8 +11,7 @@ use crate::config::settings::{RouteAccess, RouteOnRevoke, RouteOnStale, RouteSet
 
 use super::all::NETWORK_TIMEOUT;
 
-/// Paths of the gateway's own, with everything below them. It answers the first two so far; no route may claim
-/// the others, so that answering them one day takes nothing away from a service.
+/// Paths of the gateway's own, with everything below them.
 const OWN_PATHS: [&str; 4] = [
     "/auth",
     "/.well-known/jwks.json",

@@ -61,6 +61,7 @@ impl Gate {
             email: "a@example.org".into(),
             issued_at: NOW,
             expires_at: NOW.plus(LIFETIME),
+            status: None,
         };
         mint(&grant, &self.parties, ring).unwrap()
     }

@@ -12,6 +12,7 @@ mod redis;
 mod revocations;
 mod sessions;
 mod sqlite;
+mod status_indexes;
 
 /// Makes a test per check and kind: `sqlite::{check}` and `postgres::{check}`.
 macro_rules! on_both_durable_kinds {
