@@ -22,6 +22,7 @@ use super::sessions::{Sessions, SessionsMessage};
 use super::status_indexes::StatusIndexes;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
+use crate::domain::refresh::RefreshRules;
 use crate::domain::revocation::Revocation;
 use crate::domain::session::Session;
 use crate::domain::token::Parties;
@@ -89,6 +90,10 @@ pub struct Workshop {
     pub access_lifetime: Duration,
     /// Life of a session.
     pub session_lifetime: Duration,
+    /// How long refresh tokens live.
+    pub refresh_rules: RefreshRules,
+    /// How long audit events are kept.
+    pub audit_retention: Duration,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// The hash pool.

@@ -17,6 +17,7 @@ use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
 use crate::config::{MigrateMode, Settings, StoreKind};
 use crate::domain::clock::Timestamp;
 use crate::domain::password::PasswordPolicy;
+use crate::domain::refresh::RefreshRules;
 use crate::domain::token::Parties;
 use crate::live::{Clock, KeyPublisher, LiveRevocations, TokenCheck, keys_channel, revocations_channel};
 use crate::store::memory::MemoryStore;
@@ -115,6 +116,11 @@ impl AuthSystem {
             revocations: revocation_publisher,
             access_lifetime: settings.token.access_lifetime,
             session_lifetime: settings.token.session_lifetime,
+            refresh_rules: RefreshRules {
+                idle_lifetime: settings.token.refresh_idle_lifetime,
+                grace: settings.token.refresh_grace,
+            },
+            audit_retention: settings.audit.retention,
             metrics: Arc::clone(&metrics),
             hasher: Slot::empty(),
             status_indexes: StatusIndexes::default(),

@@ -17,7 +17,7 @@ const DOCUMENT: &str = "/auth/openapi.json";
     ),
     tags(
         (name = "accounts", description = "Who somebody is"),
-        (name = "sessions", description = "Begun by a login, ended by a logout"),
+        (name = "sessions", description = "Begun by a login, carried on by refreshes, ended by a logout"),
         (name = "keys", description = "For other verifiers"),
     ),
     modifiers(&LoginScheme)
@@ -29,7 +29,7 @@ struct LoginScheme;
 
 impl Modify for LoginScheme {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let flow = Flow::Password(Password::new("/auth/login", Scopes::new()));
+        let flow = Flow::Password(Password::with_refresh_url("/auth/login", Scopes::new(), "/auth/refresh"));
         document
             .components
             .get_or_insert_default()

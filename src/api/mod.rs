@@ -15,6 +15,7 @@ mod listener;
 mod login;
 mod logout;
 mod problem;
+mod refresh;
 mod router;
 mod state;
 mod well_known;

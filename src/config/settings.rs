@@ -24,6 +24,8 @@ pub struct Settings {
     pub password: PasswordSettings,
     /// `[accounts]`
     pub accounts: AccountSettings,
+    /// `[audit]`
+    pub audit: AuditSettings,
     /// `[[upstream]]`. Empty: the built-in demo service stands behind the gateway.
     pub upstreams: Vec<UpstreamSettings>,
     /// `[[route]]`, each naming an upstream of `upstreams`. Empty only when `upstreams` is.
@@ -169,6 +171,11 @@ pub struct TokenSettings {
     pub access_lifetime: Duration,
     /// Life of a session, 1 min to 366 days, at least `access_lifetime`. Default 30 days.
     pub session_lifetime: Duration,
+    /// A refresh token that is not used for so long is dead, 1 min to 366 days, at most `session_lifetime`. Default
+    /// 7 days.
+    pub refresh_idle_lifetime: Duration,
+    /// How long after a rotation the same client gets the same successor again, 0 (never) to 1 min. Default 10 s.
+    pub refresh_grace: Duration,
     /// Seals private keys at rest: base64 of 32 bytes. None: `key-encryption.key` in the data directory,
     /// generated at first start.
     pub key_encryption_key: Option<SecretString>,
@@ -203,6 +210,13 @@ pub enum Registration {
 pub struct AccountSettings {
     /// Default `open`.
     pub registration: Registration,
+}
+
+/// `[audit]`
+#[derive(Debug, Clone)]
+pub struct AuditSettings {
+    /// How long events are kept, 1 to 3650 days. Default 90 days.
+    pub retention: Duration,
 }
 
 /// One `[[upstream]]`.

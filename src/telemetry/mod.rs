@@ -11,6 +11,8 @@ pub mod metrics;
 mod panics;
 
 pub use access::{ACCESS_TARGET, AccessLine};
-pub use labels::{AuthResult, ConnectionRefusal, HashResult, LoginResult, Outcome, RegistrationResult};
+pub use labels::{
+    AuthResult, ConnectionRefusal, HashResult, LoginResult, Outcome, RefreshResult, RegistrationResult,
+};
 pub use logs::{DroppedLines, LogError, LogFormatChoice, LogGuard, init};
 pub use panics::log_panics;

@@ -20,8 +20,9 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Settings {
     let token = token::read(reader);
     let password = accounts::password(reader);
     let accounts = accounts::accounts(reader);
+    let audit = accounts::audit(reader);
     let (upstreams, routes) = routing::read(reader);
-    Settings { server, log, store, token, password, accounts, upstreams, routes }
+    Settings { server, log, store, token, password, accounts, audit, upstreams, routes }
 }
 
 pub(super) fn cores() -> usize {

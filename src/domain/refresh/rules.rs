@@ -108,13 +108,11 @@ pub enum RefreshRefusal {
     Expired,
     /// The session was ended, or its account is disabled.
     Ended,
-    /// Used again after its successor was out; this call ended the session.
-    Reused,
 }
 
 impl RefreshRefusal {
     /// Every refusal.
-    pub const ALL: [Self; 4] = [Self::Unknown, Self::Expired, Self::Ended, Self::Reused];
+    pub const ALL: [Self; 3] = [Self::Unknown, Self::Expired, Self::Ended];
 
     /// The word in logs and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -122,7 +120,6 @@ impl RefreshRefusal {
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::Ended => "ended",
-            Self::Reused => "reused",
         }
     }
 }

@@ -1,0 +1,137 @@
+//! Refreshing: an old refresh token for a new one and an access token.
+//!
+//! The store decides and commits; here the texts are made, which no store sees, and what happened is told.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::AuthError;
+use super::grant::grant;
+use super::random::random_bytes;
+use super::requests::{ClientFacts, TokenPair};
+use super::supervisor::Workshop;
+use crate::domain::audit::AuditNote;
+use crate::domain::clock::Timestamp;
+use crate::domain::id::{AccountId, AuditEventId, SessionId};
+use crate::domain::refresh::{
+    ClientFingerprint, RefreshRefusal, RefreshToken, RefreshTokenState, RefreshTokenText, Standing,
+    SuccessorNonce, standing,
+};
+use crate::domain::session::Session;
+use crate::store::{Presentation, Refreshed, Turn};
+use crate::telemetry::RefreshResult;
+
+/// A refresh token that a client presents.
+#[derive(Debug)]
+pub struct Refresh {
+    /// The token.
+    pub token: RefreshTokenText,
+    /// The client's address.
+    pub address: IpAddr,
+    /// Who asks, for the audit trail.
+    pub client: ClientFacts,
+}
+
+/// What is known of a refresh token.
+#[derive(Debug, Clone, Copy)]
+pub struct RefreshTokenFacts {
+    /// Its family.
+    pub session_id: SessionId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// Its idle end; not later than the session's.
+    pub expires_at: Timestamp,
+    /// Whether it is the one that may be used.
+    pub standing: Standing,
+}
+
+/// The first token of a session, and what is stored of it.
+pub fn first_token(
+    shop: &Workshop,
+    session: &Session,
+) -> Result<(RefreshTokenText, RefreshToken), AuthError> {
+    let text = RefreshTokenText::from_random(random_bytes()?);
+    let stored = RefreshToken {
+        hash: text.hash(),
+        session_id: session.id,
+        issued_at: session.created_at,
+        expires_at: shop.refresh_rules.idle_end(session.created_at, session),
+        state: RefreshTokenState::Live,
+    };
+    Ok((text, stored))
+}
+
+/// Has the store judge the token, and does what follows.
+pub async fn refresh(shop: &Arc<Workshop>, ask: Refresh) -> Result<TokenPair, AuthError> {
+    let now = shop.clock.now();
+    let nonce = SuccessorNonce::from_bytes(random_bytes()?);
+    let presented = Presentation {
+        hash: ask.token.hash(),
+        client: ClientFingerprint::of(ask.address, ask.client.user_agent.as_deref()),
+        now,
+        rules: shop.refresh_rules,
+        nonce,
+        successor: ask.token.successor(&nonce).hash(),
+        note: AuditNote {
+            id: AuditEventId::new(now, random_bytes()?),
+            address: ask.client.address,
+            user_agent: ask.client.user_agent,
+        },
+    };
+    let refreshed = shop.durable.refresh(&presented).await;
+    shop.metrics.refresh(refreshed.as_ref().map_or(RefreshResult::Error, result));
+    match refreshed? {
+        Refreshed::Granted { record, nonce, turn: _ } => {
+            // No scope: a login grants none. Roles and address are those of the account as it is now.
+            let lifetime = shop.access_lifetime;
+            let access = grant(shop, &record.account, &record.session, lifetime, String::new(), now)?;
+            Ok(TokenPair { access, refresh_token: ask.token.successor(&nonce) })
+        }
+        Refreshed::Reused { account_id, session_id, ended } => {
+            let address = presented.note.address.unwrap_or_default();
+            tracing::warn!(account = %account_id, session = %session_id, address, "refresh token reused; session ended");
+            shop.publish_ended(ended);
+            Err(AuthError::InvalidRefreshToken)
+        }
+        Refreshed::Refused { refusal, session_id: Some(session) } => {
+            tracing::info!(%session, reason = refusal.as_str(), "refresh refused");
+            Err(AuthError::InvalidRefreshToken)
+        }
+        Refreshed::Refused { refusal, session_id: None } => {
+            // Anybody can cause this as often as they like.
+            tracing::debug!(reason = refusal.as_str(), "refresh refused");
+            Err(AuthError::InvalidRefreshToken)
+        }
+    }
+}
+
+fn result(refreshed: &Refreshed) -> RefreshResult {
+    match refreshed {
+        Refreshed::Granted { turn: Turn::First, .. } => RefreshResult::Rotated,
+        Refreshed::Granted { turn: Turn::Again, .. } => RefreshResult::Repeated,
+        Refreshed::Reused { .. } => RefreshResult::Reused,
+        Refreshed::Refused { refusal, .. } => match refusal {
+            RefreshRefusal::Unknown => RefreshResult::Unknown,
+            RefreshRefusal::Expired => RefreshResult::Expired,
+            RefreshRefusal::Ended => RefreshResult::Ended,
+        },
+    }
+}
+
+/// Looks a token up; changes nothing.
+pub async fn facts(
+    shop: &Workshop,
+    token: &RefreshTokenText,
+) -> Result<Option<RefreshTokenFacts>, AuthError> {
+    let record = shop.durable.refresh_token(token.hash()).await?;
+    let now = shop.clock.now();
+    Ok(record.map(|record| RefreshTokenFacts {
+        session_id: record.session.id,
+        account_id: record.account.id,
+        issued_at: record.token.issued_at,
+        expires_at: record.token.expires_at,
+        standing: standing(&record, now),
+    }))
+}
