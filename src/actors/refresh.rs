@@ -21,6 +21,11 @@ use crate::domain::session::Session;
 use crate::store::{Presentation, Refreshed, Turn};
 use crate::telemetry::RefreshResult;
 
+/// Refreshes that ask the store at once. A crowd of them (every tab of every browser, after an outage) waits for its
+/// turn outside of the store's short deadline: inside, it would spend that on the queue for a connection, be cut off
+/// half way, lose the connection with it, and come back.
+pub const REFRESHES_AT_ONCE: usize = 8;
+
 /// A refresh token that a client presents.
 #[derive(Debug)]
 pub struct Refresh {
@@ -65,6 +70,7 @@ pub fn first_token(
 
 /// Has the store judge the token, and does what follows.
 pub async fn refresh(shop: &Arc<Workshop>, ask: Refresh) -> Result<TokenPair, AuthError> {
+    let turn = shop.refresh_turns.acquire().await;
     let now = shop.clock.now();
     let nonce = SuccessorNonce::from_bytes(random_bytes()?);
     let presented = Presentation {
@@ -81,6 +87,7 @@ pub async fn refresh(shop: &Arc<Workshop>, ask: Refresh) -> Result<TokenPair, Au
         },
     };
     let refreshed = shop.durable.refresh(&presented).await;
+    drop(turn);
     shop.metrics.refresh(refreshed.as_ref().map_or(RefreshResult::Error, result));
     match refreshed? {
         Refreshed::Granted { record, nonce, turn: _ } => {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use super::AuthError;
@@ -92,6 +92,8 @@ pub struct Workshop {
     pub session_lifetime: Duration,
     /// How long refresh tokens live.
     pub refresh_rules: RefreshRules,
+    /// Refreshes that may ask the store now; the others wait here, in order.
+    pub refresh_turns: Semaphore,
     /// How long audit events are kept.
     pub audit_retention: Duration,
     /// Counters.

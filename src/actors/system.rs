@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use ractor::Actor;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::AuthHandle;
 use super::hasher::HashPlan;
 use super::keys::{self, KeysError};
+use super::refresh::REFRESHES_AT_ONCE;
 use super::status_indexes::StatusIndexes;
 use super::store_observer::observer;
 use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
@@ -120,6 +121,7 @@ impl AuthSystem {
                 idle_lifetime: settings.token.refresh_idle_lifetime,
                 grace: settings.token.refresh_grace,
             },
+            refresh_turns: Semaphore::new(REFRESHES_AT_ONCE),
             audit_retention: settings.audit.retention,
             metrics: Arc::clone(&metrics),
             hasher: Slot::empty(),

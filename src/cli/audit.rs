@@ -18,7 +18,7 @@ Examples:
 const LIST_EXAMPLES: &str = "\
 Examples:
   gateward audit list
-  gateward audit list --json | tail -20
+  gateward audit list --json > audit.json
 
 Oldest first. Events are kept for `audit.retention`.";
 
