@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::AuthError;
 use super::grant::grant;
@@ -25,6 +26,8 @@ use crate::telemetry::RefreshResult;
 /// turn outside of the store's short deadline: inside, it would spend that on the queue for a connection, be cut off
 /// half way, lose the connection with it, and come back.
 pub const REFRESHES_AT_ONCE: usize = 8;
+/// How long one waits for its turn at most.
+const TURN_WITHIN: Duration = Duration::from_secs(2);
 
 /// A refresh token that a client presents.
 #[derive(Debug)]
@@ -70,7 +73,10 @@ pub fn first_token(
 
 /// Has the store judge the token, and does what follows.
 pub async fn refresh(shop: &Arc<Workshop>, ask: Refresh) -> Result<TokenPair, AuthError> {
-    let turn = shop.refresh_turns.acquire().await;
+    let Ok(turn) = tokio::time::timeout(TURN_WITHIN, shop.refresh_turns.acquire()).await else {
+        shop.metrics.refresh(RefreshResult::Busy);
+        return Err(AuthError::Busy);
+    };
     let now = shop.clock.now();
     let nonce = SuccessorNonce::from_bytes(random_bytes()?);
     let presented = Presentation {
@@ -141,4 +147,61 @@ pub async fn facts(
         expires_at: record.token.expires_at,
         standing: standing(&record, now),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::{AuthSystem, Login, Registration};
+    use crate::config::{Flag, Sources, load};
+    use crate::domain::email::EmailAddress;
+    use crate::domain::password::Password;
+    use crate::live::Clock;
+    use crate::telemetry::metrics::Metrics;
+
+    fn start(data_dir: &std::path::Path) -> AuthSystem {
+        let flag = |key: &str, value: String| Flag { key: key.to_owned(), value, name: "--test".to_owned() };
+        let flags = vec![
+            flag("server.data_dir", data_dir.display().to_string()),
+            flag("password.bcrypt_cost", "10".to_owned()),
+        ];
+        let settings = load(&Sources { flags, ..Sources::default() }).unwrap().settings;
+        AuthSystem::start(&settings, Arc::new(Metrics::new(0).unwrap()), Clock::System).unwrap()
+    }
+
+    #[test]
+    fn facts_tell_the_live_token_from_its_predecessor_and_change_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let system = start(folder.path());
+        let handle = system.handle();
+        let email = || EmailAddress::parse("ada@example.org").unwrap();
+        let password = || Password::parse("seven purple otters juggle".to_owned()).unwrap();
+        let copy = |text: &RefreshTokenText| RefreshTokenText::parse(&text.expose()).unwrap();
+        let standings = |tokens: [&RefreshTokenText; 2]| {
+            tokens.map(|token| {
+                let facts = system.run(handle.refresh_token_facts(copy(token))).unwrap().unwrap();
+                facts.map(|facts| facts.standing)
+            })
+        };
+        system
+            .run(async {
+                let roles = Vec::new();
+                let ask = Registration { email: email(), password: password(), name: None, roles };
+                handle.register(ask).await
+            })
+            .unwrap()
+            .unwrap();
+        let ask = Login { email: Some(email()), password: password(), client: ClientFacts::default() };
+        let pair = system.run(handle.login(ask)).unwrap().unwrap();
+        let stranger = RefreshTokenText::from_random([7; 32]);
+        assert_eq!(standings([&pair.refresh_token, &stranger]), [Some(Standing::Live), None]);
+
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let ask = Refresh { token: copy(&pair.refresh_token), address, client: ClientFacts::default() };
+        let next = system.run(handle.refresh(ask)).unwrap().unwrap();
+        for _ in 0..2 {
+            let found = standings([&pair.refresh_token, &next.refresh_token]);
+            assert_eq!(found, [Some(Standing::Rotated), Some(Standing::Live)]);
+        }
+    }
 }

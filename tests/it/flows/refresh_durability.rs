@@ -4,6 +4,7 @@ use reqwest::Method;
 
 use crate::support::app::{StoreKind, both_kinds};
 use crate::support::app_config::AppBuilder;
+use crate::support::postgres::run_sql;
 use crate::support::problems::problem;
 use crate::support::services::{PrivatePostgres, PrivateRedis, services};
 
@@ -46,6 +47,36 @@ async fn a_flushed_redis_or_none_changes_nothing() {
     redis.stop();
     let third = app.refresh(&second.refresh).await;
     assert_eq!(app.get("/private", &third.access).await.status(), 200);
+}
+
+/// The commit of a rotation takes longer than a call may, and happens all the same.
+const SLOW_COMMIT: &str = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS \
+    'BEGIN PERFORM pg_sleep(0.6); RETURN NULL; END'; \
+    CREATE CONSTRAINT TRIGGER slow_commit AFTER UPDATE ON refresh_tokens \
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()";
+
+#[tokio::test]
+async fn a_rotation_whose_commit_was_not_heard_of_is_not_lost() {
+    let database = services().new_database();
+    let app = AppBuilder::new(StoreKind::Embedded)
+        .postgres_at(&database, &services().redis_url())
+        .config("token.refresh_grace = '1m'")
+        .start()
+        .await;
+    let (_, first) = app.new_pair().await;
+    run_sql(&database, SLOW_COMMIT).await.unwrap();
+    problem(app.try_refresh(&first.refresh).await, 503, "unavailable").await;
+    // Waits for the commit.
+    run_sql(&database, "DROP TRIGGER slow_commit ON refresh_tokens").await.unwrap();
+    let second = app.refresh(&first.refresh).await;
+    let metrics = app.get_admin("/metrics").await.text().await.unwrap();
+    for sample in ["error\"} 1", "repeated\"} 1", "rotated\"} 0"] {
+        assert!(
+            metrics.contains(&format!("gateward_refreshes_total{{result=\"{sample}")),
+            "{sample} in {metrics}"
+        );
+    }
+    app.refresh(&second.refresh).await;
 }
 
 #[tokio::test]
