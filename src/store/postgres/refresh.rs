@@ -44,6 +44,10 @@ const ROTATE: &str = "WITH \
     WHERE session_id = $7::uuid AND successor_nonce IS NOT NULL AND rotated_at < $8::bigint) \
     SELECT session_id FROM rotated";
 
+/// Rows that another call holds are left for the next time, rather than waited for.
+const PRUNE: &str = "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens \
+    WHERE forget_at < $1 ORDER BY forget_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
 /// Stores a session and its first token, unless the account is disabled or gone.
 pub(super) async fn create_session(
     client: &mut Client,
@@ -150,6 +154,11 @@ async fn rotate(
     } else {
         Err(corrupt("a locked refresh token was rotated".to_owned()).into())
     }
+}
+
+pub(super) async fn prune(client: &Client, before: Timestamp, limit: u32) -> Result<u64, Failure> {
+    let delete = client.prepare_cached(PRUNE).await?;
+    Ok(client.execute(&delete, &[&before.unix_millis(), &i64::from(limit)]).await?)
 }
 
 fn read(row: &Row) -> Result<RefreshRecord, StoreError> {

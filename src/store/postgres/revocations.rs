@@ -34,9 +34,6 @@ const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM s
 const PRUNE_REVOCATIONS: &str = "DELETE FROM revocations WHERE number IN (SELECT number FROM revocations \
     WHERE session_expires_at < $1 ORDER BY session_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
-const PRUNE_REFRESH_TOKENS: &str = "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens \
-    WHERE forget_at < $1 ORDER BY forget_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
-
 /// What was just ended.
 pub(super) struct Ended {
     pub(super) revoked: Revoked,
@@ -107,7 +104,7 @@ pub(super) async fn after(client: &Client, number: i64, limit: u32) -> Result<Ve
 pub(super) async fn prune(client: &mut Client, before: Timestamp, limit: u32) -> Result<u64, Failure> {
     let tx = begin(client).await?;
     let mut gone: u64 = 0;
-    for statement in [PRUNE_SESSIONS, PRUNE_REFRESH_TOKENS, PRUNE_REVOCATIONS] {
+    for statement in [PRUNE_SESSIONS, PRUNE_REVOCATIONS] {
         let delete = tx.prepare_cached(statement).await?;
         let rows = tx.execute(&delete, &[&before.unix_millis(), &i64::from(limit)]).await?;
         gone = gone.saturating_add(rows);

@@ -163,7 +163,10 @@ impl DurableStore for PostgresStore {
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        call!(self.calls, |client| revocations::prune(client, before, limit))
+        // Two calls, each with its deadline: a session has had many refresh tokens.
+        let rows = call!(self.calls, |client| revocations::prune(client, before, limit))?;
+        let tokens = call!(self.calls, |client| refresh::prune(client, before, limit))?;
+        Ok(rows.saturating_add(tokens))
     }
 
     async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {

@@ -32,6 +32,9 @@ const USED: &str =
 const ERASE: &str = "UPDATE refresh_tokens SET successor_nonce = NULL \
     WHERE session_id = ?1 AND successor_nonce IS NOT NULL AND rotated_at < ?2";
 
+const PRUNE: &str = "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens \
+    WHERE forget_at < ?1 ORDER BY forget_at LIMIT ?2)";
+
 /// Stores a session and its first token, unless the account is disabled or gone.
 pub(super) fn create_session(
     connection: &mut Connection,
@@ -133,6 +136,11 @@ fn rotate(
     let grace_begins = presented.rules.grace_begins(now).unix_millis();
     tx.prepare_cached(ERASE)?.execute(params![session.id.as_uuid().as_bytes(), grace_begins])?;
     Ok(())
+}
+
+pub(super) fn prune(connection: &Connection, before: Timestamp, limit: u32) -> Result<u64, Failure> {
+    let rows = connection.prepare_cached(PRUNE)?.execute(params![before.unix_millis(), limit])?;
+    Ok(u64::try_from(rows).unwrap_or(u64::MAX))
 }
 
 fn read(row: &Row<'_>) -> Result<RefreshRecord, Failure> {

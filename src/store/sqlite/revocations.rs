@@ -29,9 +29,6 @@ const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM s
 const PRUNE_REVOCATIONS: &str = "DELETE FROM revocations WHERE number IN (SELECT number FROM revocations \
     WHERE session_expires_at < ?1 ORDER BY session_expires_at LIMIT ?2)";
 
-const PRUNE_REFRESH_TOKENS: &str = "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens \
-    WHERE forget_at < ?1 ORDER BY forget_at LIMIT ?2)";
-
 /// What was just ended.
 pub(super) struct Ended {
     pub(super) revoked: Revoked,
@@ -94,7 +91,7 @@ pub(super) fn after(connection: &Connection, number: i64, limit: u32) -> Result<
 pub(super) fn prune(connection: &mut Connection, before: Timestamp, limit: u32) -> Result<u64, Failure> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut gone: u64 = 0;
-    for statement in [PRUNE_SESSIONS, PRUNE_REFRESH_TOKENS, PRUNE_REVOCATIONS] {
+    for statement in [PRUNE_SESSIONS, PRUNE_REVOCATIONS] {
         let rows = tx.prepare_cached(statement)?.execute(params![before.unix_millis(), limit])?;
         gone = gone.saturating_add(u64::try_from(rows).unwrap_or(u64::MAX));
     }

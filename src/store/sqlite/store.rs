@@ -173,7 +173,10 @@ impl DurableStore for SqliteStore {
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.call(move |connection| revocations::prune(connection, before, limit)).await
+        // Two calls: a session has had many refresh tokens, and others get their turn in between.
+        let rows = self.call(move |connection| revocations::prune(connection, before, limit)).await?;
+        let tokens = self.call(move |connection| refresh::prune(connection, before, limit)).await?;
+        Ok(rows.saturating_add(tokens))
     }
 
     async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
