@@ -8,14 +8,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::AuthError;
 use super::accounts::AccountsMessage;
 use super::job::{Job, Pending};
-use super::requests::{Login, Logout, Readiness, Registration, Revoke, TokenGrant};
+use super::refresh::{Refresh, RefreshTokenFacts};
+use super::requests::{Login, Logout, Readiness, Registration, Revoke, TokenGrant, TokenPair};
 use super::sessions::{Mint, SessionsMessage};
 use super::supervisor::{Slot, Slots};
 use crate::domain::account::Account;
-use crate::domain::id::{AccountId, SessionId};
+use crate::domain::audit::AuditEvent;
+use crate::domain::id::{AccountId, AuditEventId, SessionId};
+use crate::domain::refresh::RefreshTokenText;
 use crate::store::{DurableStore, SharedStore};
-use crate::telemetry::HashResult;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::{HashResult, RefreshResult};
 
 /// Calls that only ask a store: how many at once.
 const STORE_PERMITS: usize = 512;
@@ -70,13 +73,49 @@ impl AuthHandle {
         reach(&self.slots.accounts, AccountsMessage::Register(job), pending).await
     }
 
-    /// Checks a password, begins a session and mints its first token.
+    /// Checks a password, begins a session and mints its first tokens.
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`], or a fault of ours.
-    pub async fn login(&self, ask: Login) -> Result<TokenGrant, AuthError> {
+    pub async fn login(&self, ask: Login) -> Result<TokenPair, AuthError> {
         let (job, pending) = self.hash_job(ask)?;
         reach(&self.slots.sessions, SessionsMessage::Login(job), pending).await
+    }
+
+    /// Hands a refresh token over to its successor. Asking again within the grace, after a lost answer or a fault
+    /// of ours, gives the same client the same successor; an old token otherwise ends its session.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidRefreshToken`], or a fault of ours.
+    pub async fn refresh(&self, ask: Refresh) -> Result<TokenPair, AuthError> {
+        let (job, pending) =
+            self.store_job(ask).inspect_err(|_| self.metrics.refresh(RefreshResult::Busy))?;
+        reach(&self.slots.sessions, SessionsMessage::Refresh(job), pending).await
+    }
+
+    /// What is known of a refresh token, `None` of one that was never handed out. Changes nothing.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub async fn refresh_token_facts(
+        &self,
+        token: RefreshTokenText,
+    ) -> Result<Option<RefreshTokenFacts>, AuthError> {
+        let (job, pending) = self.store_job(token)?;
+        reach(&self.slots.sessions, SessionsMessage::RefreshFacts(job), pending).await
+    }
+
+    /// Audit events in order of age, after one, at most `limit`.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub async fn audit_events(
+        &self,
+        after: Option<AuditEventId>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, AuthError> {
+        let (job, pending) = self.store_job((after, limit))?;
+        reach(&self.slots.sessions, SessionsMessage::Audit(job), pending).await
     }
 
     /// Ends a session: durably, then in this process, then answers. Ending it again is fine.

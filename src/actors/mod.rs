@@ -11,13 +11,16 @@
 //! - The stores are owned by the supervisor and lent to its children; nobody else has them.
 
 mod accounts;
+mod audit;
 mod error;
+mod grant;
 mod handle;
 mod hasher;
 mod job;
 pub mod keys;
 mod outage;
 mod random;
+mod refresh;
 mod requests;
 mod revocations;
 mod sessions;
@@ -29,5 +32,6 @@ mod system;
 pub use error::AuthError;
 pub use handle::AuthHandle;
 pub use random::random_bytes;
-pub use requests::{ClientFacts, Login, Logout, Readiness, Registration, Revoke, TokenGrant};
+pub use refresh::{Refresh, RefreshTokenFacts};
+pub use requests::{ClientFacts, Login, Logout, Readiness, Registration, Revoke, TokenGrant, TokenPair};
 pub use system::{AuthSystem, MigrationRun, StartError, migrations};

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::job;
 use super::supervisor::Workshop;
+use super::{audit, job};
 use crate::domain::clock::Timestamp;
 use crate::live::Moment;
 
@@ -134,6 +134,7 @@ async fn prune(shop: Arc<Workshop>) {
     let keep = i64::try_from(KEEP_LONGER.as_millis()).unwrap_or(i64::MAX);
     let before = Timestamp::from_unix_millis(now.saturating_sub(keep));
     shop.revocations.prune(before);
+    audit::prune(&shop).await;
     // Page by page, so that no call holds the database for long; all of them, or more logins than a page a
     // minute would make the tables grow for ever.
     for _ in 0..MOST_PAGES {

@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use ractor::Actor;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::AuthHandle;
 use super::hasher::HashPlan;
 use super::keys::{self, KeysError};
+use super::refresh::REFRESHES_AT_ONCE;
 use super::status_indexes::StatusIndexes;
 use super::store_observer::observer;
 use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
 use crate::config::{MigrateMode, Settings, StoreKind};
 use crate::domain::password::PasswordPolicy;
+use crate::domain::refresh::RefreshRules;
 use crate::domain::status_list::StatusLists;
 use crate::domain::token::Parties;
 use crate::live::{Clock, KeyPublisher, LiveRevocations, TokenCheck, keys_channel, revocations_channel};
@@ -115,6 +117,12 @@ impl AuthSystem {
             revocations: revocation_publisher,
             access_lifetime: settings.token.access_lifetime,
             session_lifetime: settings.token.session_lifetime,
+            refresh_rules: RefreshRules {
+                idle_lifetime: settings.token.refresh_idle_lifetime,
+                grace: settings.token.refresh_grace,
+            },
+            refresh_turns: Semaphore::new(REFRESHES_AT_ONCE),
+            audit_retention: settings.audit.retention,
             metrics: Arc::clone(&metrics),
             hasher: Slot::empty(),
             status_indexes: StatusIndexes::default(),

@@ -19,6 +19,7 @@ mod listener;
 mod login;
 mod logout;
 mod problem;
+mod refresh;
 mod revoke;
 mod router;
 mod state;

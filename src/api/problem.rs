@@ -187,6 +187,14 @@ impl From<AuthError> for Problem {
                     "the e-mail address or the password is wrong",
                 )
             },
+            AuthError::InvalidRefreshToken => Self {
+                challenge: Some(REALM),
+                ..Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    "invalid_refresh_token",
+                    "the refresh token is not valid, was used before, has expired or its session has ended",
+                )
+            },
             AuthError::AccountGone | AuthError::SessionEnded => Self::invalid_token(),
             AuthError::Busy => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -23,6 +23,7 @@ use super::state::{ApiState, RequestFacts};
 use super::token_form::{self, TokenForm};
 use crate::actors::Revoke;
 use crate::domain::id::SessionId;
+use crate::domain::refresh::Standing;
 
 /// Revoke a token.
 ///
@@ -65,5 +66,7 @@ async fn session_of(state: &ApiState, token: &str) -> Result<Option<SessionId>, 
     }
     // A refusal counts only from a gateway that knows: else the answer would be a 200 for nothing.
     state.issuer.status_lists.fresh()?;
-    Ok(refresh_token(state, token).await?.map(|facts| facts.session_id))
+    // One that was used already counts, too: who holds it could end the session by using it again.
+    let known = refresh_token(state, token).await?.filter(|facts| facts.standing != Standing::Dead);
+    Ok(known.map(|facts| facts.session_id))
 }

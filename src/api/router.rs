@@ -13,7 +13,9 @@ use utoipa_axum::routes;
 use super::docs::{Document, pages};
 use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
-use super::{accounts, discovery, introspect, login, logout, revoke, status_lists, token, well_known};
+use super::{
+    accounts, discovery, introspect, login, logout, refresh, revoke, status_lists, token, well_known,
+};
 
 /// Swagger UI styles itself inline and draws data: images; everything else comes from the binary.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -38,6 +40,7 @@ pub fn public_router(state: ApiState) -> Router {
         .routes(routes!(accounts::register))
         .routes(routes!(accounts::me))
         .routes(routes!(login::login))
+        .routes(routes!(refresh::refresh))
         .routes(routes!(logout::logout))
         .routes(routes!(token::token))
         .routes(routes!(introspect::introspect))

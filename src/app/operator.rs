@@ -11,6 +11,7 @@ use super::runtime::install_crypto;
 use crate::actors::{AuthSystem, MigrationRun, Registration, migrations};
 use crate::config::Settings;
 use crate::domain::account::Account;
+use crate::domain::audit::AuditEvent;
 use crate::domain::email::EmailAddress;
 use crate::domain::id::AccountId;
 use crate::domain::name::DisplayName;
@@ -19,7 +20,7 @@ use crate::live::Clock;
 use crate::store::MigrationStatus;
 use crate::telemetry::metrics::Metrics;
 
-/// Accounts per page of a listing.
+/// Accounts, or events, per page of a listing.
 const PAGE: u32 = 1000;
 
 /// Applies pending migrations, or says which are pending.
@@ -135,6 +136,22 @@ impl Operator {
     /// There is no such account, or the store does not answer.
     pub fn enable(&self, account: AccountId) -> Result<(), AppError> {
         if self.run(self.system.handle().enable(account))? { Ok(()) } else { Err(no_account()) }
+    }
+
+    /// All audit events, oldest first.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub fn audit(&self) -> Result<Vec<AuditEvent>, AppError> {
+        let handle = self.system.handle();
+        let mut all: Vec<AuditEvent> = Vec::new();
+        loop {
+            let page = self.run(handle.audit_events(all.last().map(|event| event.id), PAGE))?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
     }
 
     /// Mints tokens, each with a session of its own.

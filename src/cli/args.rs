@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{completions, config, health, migrate, serve, token, user};
+use super::{audit, completions, config, health, migrate, serve, token, user};
 
 /// An authentication gateway: registers people, logs them in, and lets only requests with a token that is
 /// valid now reach the services behind it.
@@ -55,6 +55,9 @@ pub enum Command {
     /// Make tokens for tests and load
     #[command(subcommand, after_help = token::EXAMPLES)]
     Token(token::TokenCommand),
+    /// Read the audit trail
+    #[command(subcommand, after_help = audit::EXAMPLES)]
+    Audit(audit::AuditCommand),
     /// Ask a running gateway whether it is ready
     Health(health::HealthArgs),
     /// Print the completion script of a shell

@@ -3,6 +3,7 @@
 //! One file per command. A command turns its arguments into checked values, calls one function that does
 //! the work, and prints what came back. Nothing here decides anything about accounts or tokens.
 
+pub mod audit;
 pub mod completions;
 pub mod config;
 pub mod health;

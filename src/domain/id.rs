@@ -71,6 +71,10 @@ id!(
     TokenId
 );
 id!(
+    /// One entry of the audit trail.
+    AuditEventId
+);
+id!(
     /// One request, as logs and error answers name it.
     RequestId
 );

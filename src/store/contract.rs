@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::{Presentation, Refreshed};
 use crate::domain::account::{Account, Credentials, NewAccount};
+use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
-use crate::domain::id::{AccountId, SessionId};
+use crate::domain::id::{AccountId, AuditEventId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
+use crate::domain::refresh::{RefreshRecord, RefreshToken, RefreshTokenHash};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 
@@ -122,6 +125,12 @@ pub trait DurableStore: Send + Sync + 'static {
     /// Stores a new session, unless the account is disabled or gone by now (`false`): a login that
     /// races with `disable_account` never leaves a live session behind.
     async fn create_session(&self, session: &Session) -> Result<bool, StoreError>;
+    /// The same with the session's first refresh token, in one transaction.
+    async fn create_session_with_refresh(
+        &self,
+        session: &Session,
+        first: &RefreshToken,
+    ) -> Result<bool, StoreError>;
     /// The session with this id.
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
     /// Ends a session and writes its revocation in one transaction. Ending it again changes nothing.
@@ -132,6 +141,22 @@ pub trait DurableStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<EndedSessions, StoreError>;
 
+    /// The refresh token with this hash, its session and account, as they are; changes nothing.
+    async fn refresh_token(&self, hash: RefreshTokenHash) -> Result<Option<RefreshRecord>, StoreError>;
+    /// Does what [`judge`](crate::domain::refresh::judge) says about a presented token, in one transaction: of any
+    /// number of calls with one token, one makes its successor. After [`StoreError::Unavailable`] nobody knows
+    /// whether it happened; asking again within the grace is safe, and answers.
+    async fn refresh(&self, presented: &Presentation) -> Result<Refreshed, StoreError>;
+
+    /// Audit events in order of id (age), after `after` if given, at most `limit`.
+    async fn audit_events(
+        &self,
+        after: Option<AuditEventId>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError>;
+    /// Deletes audit events from before `before`, at most `limit`; returns how many went.
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
     /// Revocations with a number above `after`, in order, at most `limit`. Numbers become visible in
     /// order: once a reader has seen `n`, no smaller unseen number will ever appear. A reader that is ahead of
     /// the store (a restored backup, a failover that lost commits) is answered from the beginning.
@@ -140,7 +165,7 @@ pub trait DurableStore: Send + Sync + 'static {
     async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError>;
     /// How many places in the status list were taken so far, by anybody.
     async fn status_indexes_taken(&self) -> Result<i64, StoreError>;
-    /// Deletes sessions and revocations whose `forget_at` (`expires_at`) is before `before`,
+    /// Deletes sessions, refresh tokens and revocations whose `forget_at` (`expires_at`) is before `before`,
     /// at most `limit` of each; returns how many rows went.
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 

@@ -11,6 +11,7 @@ mod migrations;
 mod observer;
 pub mod postgres;
 pub mod redis;
+mod refresh;
 pub mod sqlite;
 
 pub use contract::{
@@ -18,3 +19,4 @@ pub use contract::{
     StoreError,
 };
 pub use observer::{StoreObserver, Unobserved};
+pub use refresh::{Presentation, Refreshed, Turn};

@@ -12,7 +12,8 @@ mod panics;
 
 pub use access::{ACCESS_TARGET, AccessLine};
 pub use labels::{
-    AuthResult, ConnectionRefusal, HashResult, LoginResult, Outcome, RegistrationResult, RequestClosed,
+    AuthResult, ConnectionRefusal, HashResult, LoginResult, Outcome, RefreshResult, RegistrationResult,
+    RequestClosed,
 };
 pub use logs::{DroppedLines, LogError, LogFormatChoice, LogGuard, init};
 pub use panics::log_panics;

@@ -42,9 +42,12 @@ const DOOR_OF_ACTORS: &[&str] = &[
     "ClientFacts",
     "Login",
     "Logout",
+    "Refresh",
+    "RefreshTokenFacts",
     "Registration",
     "Revoke",
     "TokenGrant",
+    "TokenPair",
 ];
 
 /// Third-party crates (also those whose name goes on after `_`) and where they may be used: path

@@ -100,15 +100,20 @@ pub(super) async fn enable(client: &Client, id: AccountId) -> Result<bool, Failu
 }
 
 fn read(row: &Row) -> Result<Account, StoreError> {
+    read_as(row, "id", "created_at")
+}
+
+/// Reads a row in which two columns have other names, for a join.
+pub(super) fn read_as(row: &Row, id: &str, created_at: &str) -> Result<Account, StoreError> {
     let word: &str = column(row, "status")?;
     Ok(Account {
-        id: AccountId::from_uuid(column(row, "id")?),
+        id: AccountId::from_uuid(column(row, id)?),
         email: EmailAddress::from_stored(column(row, "email_shown")?, column(row, "email_normal")?),
         email_verified: column(row, "email_verified")?,
         name: column(row, "name")?,
         roles: column(row, "roles")?,
         status: columns::parse_status(word)
             .ok_or_else(|| corrupt(format!("account status {word:?} means nothing")))?,
-        created_at: Timestamp::from_unix_millis(column(row, "created_at")?),
+        created_at: Timestamp::from_unix_millis(column(row, created_at)?),
     })
 }

@@ -7,11 +7,13 @@
 //! so that an operator may ask for more (`remote_apply`); never turn it off for this database.
 
 mod accounts;
+mod audit;
 mod connect;
 mod error;
 mod keys;
 mod migrate;
 mod pool;
+mod refresh;
 mod revocations;
 mod sessions;
 mod store;

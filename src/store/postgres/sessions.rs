@@ -3,7 +3,7 @@
 //! Locks are always taken in the order account, sessions, counter, so that no two calls wait for
 //! each other.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, Transaction};
 use tokio_postgres::Row;
 
 use super::error::{Failure, column, corrupt};
@@ -36,8 +36,15 @@ const END_ONE: &str = "UPDATE sessions SET revoked_at = $2, revoked_reason = $3 
     WHERE id = $1 AND revoked_at IS NULL RETURNING id, expires_at, status_index";
 
 pub(super) async fn create(client: &mut Client, session: &Session) -> Result<bool, Failure> {
-    let (revoked_at, reason) = columns::state_columns(session.state);
     let tx = begin(client).await?;
+    let inserted = insert(&tx, session).await?;
+    commit(tx).await?;
+    Ok(inserted)
+}
+
+/// Stores the session unless its account is disabled or gone.
+pub(super) async fn insert(tx: &Transaction<'_>, session: &Session) -> Result<bool, Failure> {
+    let (revoked_at, reason) = columns::state_columns(session.state);
     let insert = tx.prepare_cached(INSERT).await?;
     let inserted = tx
         .execute(
@@ -56,7 +63,6 @@ pub(super) async fn create(client: &mut Client, session: &Session) -> Result<boo
             ],
         )
         .await?;
-    commit(tx).await?;
     Ok(inserted > 0)
 }
 
@@ -75,10 +81,21 @@ pub(super) async fn end(
     now: Timestamp,
 ) -> Result<EndedSessions, Failure> {
     let tx = begin(client).await?;
+    let ended = end_within(&tx, id, reason, now).await?;
+    commit(tx).await?;
+    Ok(ended)
+}
+
+/// The same as the last step of a transaction.
+pub(super) async fn end_within(
+    tx: &Transaction<'_>,
+    id: SessionId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<EndedSessions, Failure> {
     let update = tx.prepare_cached(END_ONE).await?;
     let rows = tx.query(&update, &[id.as_uuid(), &now.unix_millis(), &reason.as_str()]).await?;
-    let revocations = revocations::append(&tx, ended(&rows)?, reason, now).await?;
-    commit(tx).await?;
+    let revocations = revocations::append(tx, ended(&rows)?, reason, now).await?;
     Ok(EndedSessions { revocations, more: false })
 }
 
@@ -118,7 +135,7 @@ fn ended(rows: &[Row]) -> Result<Vec<Ended>, StoreError> {
         .collect()
 }
 
-fn read(row: &Row) -> Result<Session, StoreError> {
+pub(super) fn read(row: &Row) -> Result<Session, StoreError> {
     let revoked_at: Option<i64> = column(row, "revoked_at")?;
     let reason: Option<&str> = column(row, "revoked_reason")?;
     let status_index: Option<i64> = column(row, "status_index")?;

@@ -9,16 +9,21 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::Failure;
 use super::pool::{CallPool, call};
-use super::{accounts, connect, keys, migrate, revocations, sessions};
+use super::{accounts, audit, connect, keys, migrate, refresh, revocations, sessions};
 use crate::config::PostgresSettings;
 use crate::domain::account::{Account, Credentials, NewAccount};
+use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
-use crate::domain::id::{AccountId, SessionId};
+use crate::domain::id::{AccountId, AuditEventId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
+use crate::domain::refresh::{RefreshRecord, RefreshToken, RefreshTokenHash};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
-use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError, StoreObserver};
+use crate::store::{
+    DurableStore, EndedSessions, MigrationStatus, Presentation, Refreshed, SealedKey, StoreError,
+    StoreObserver,
+};
 
 /// Accounts, sessions, revocations and keys in Postgres 12 or newer.
 pub struct PostgresStore {
@@ -121,6 +126,34 @@ impl DurableStore for PostgresStore {
         call!(self.calls, |client| sessions::end(client, id, reason, now))
     }
 
+    async fn create_session_with_refresh(
+        &self,
+        session: &Session,
+        first: &RefreshToken,
+    ) -> Result<bool, StoreError> {
+        call!(self.calls, |client| refresh::create_session(client, session, first))
+    }
+
+    async fn refresh_token(&self, hash: RefreshTokenHash) -> Result<Option<RefreshRecord>, StoreError> {
+        call!(self.calls, |client| refresh::by_hash(&*client, hash))
+    }
+
+    async fn refresh(&self, presented: &Presentation) -> Result<Refreshed, StoreError> {
+        call!(self.calls, |client| refresh::refresh(client, presented))
+    }
+
+    async fn audit_events(
+        &self,
+        after: Option<AuditEventId>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        call!(self.calls, |client| audit::page(client, after, limit))
+    }
+
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        call!(self.calls, |client| audit::prune(client, before, limit))
+    }
+
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
         call!(self.calls, |client| revocations::after(client, after, limit))
     }
@@ -134,7 +167,10 @@ impl DurableStore for PostgresStore {
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        call!(self.calls, |client| revocations::prune(client, before, limit))
+        // Two calls, each with its deadline: a session has had many refresh tokens.
+        let rows = call!(self.calls, |client| revocations::prune(client, before, limit))?;
+        let tokens = call!(self.calls, |client| refresh::prune(client, before, limit))?;
+        Ok(rows.saturating_add(tokens))
     }
 
     async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {

@@ -94,10 +94,15 @@ pub(super) fn enable(connection: &Connection, id: AccountId) -> Result<bool, Fai
 }
 
 fn read(row: &Row<'_>) -> Result<Account, Failure> {
+    read_as(row, "id", "created_at")
+}
+
+/// Reads a row in which two columns have other names, for a join.
+pub(super) fn read_as(row: &Row<'_>, id: &str, created_at: &str) -> Result<Account, Failure> {
     let word: String = row.get("status")?;
     let roles: String = row.get("roles")?;
     Ok(Account {
-        id: AccountId::from_uuid(uuid::Uuid::from_bytes(row.get("id")?)),
+        id: AccountId::from_uuid(uuid::Uuid::from_bytes(row.get(id)?)),
         email: EmailAddress::from_stored(row.get("email_shown")?, row.get("email_normal")?),
         email_verified: row.get("email_verified")?,
         name: row.get("name")?,
@@ -105,6 +110,6 @@ fn read(row: &Row<'_>) -> Result<Account, Failure> {
             .map_err(|_| corrupt("roles of an account are no JSON list of strings".to_owned()))?,
         status: columns::parse_status(&word)
             .ok_or_else(|| corrupt(format!("account status {word:?} means nothing")))?,
-        created_at: Timestamp::from_unix_millis(row.get("created_at")?),
+        created_at: Timestamp::from_unix_millis(row.get(created_at)?),
     })
 }

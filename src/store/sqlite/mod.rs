@@ -6,10 +6,12 @@
 //! thread is enough for logins, which cost a password hash each; protected requests never come here.
 
 mod accounts;
+mod audit;
 mod error;
 mod keys;
 mod migrate;
 mod open;
+mod refresh;
 mod revocations;
 mod sessions;
 mod store;

@@ -62,10 +62,21 @@ pub(super) fn end(
     now: Timestamp,
 ) -> Result<EndedSessions, Failure> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let ended = end_within(&tx, id, reason, now)?;
+    tx.commit()?;
+    Ok(ended)
+}
+
+/// The same inside a transaction.
+pub(super) fn end_within(
+    tx: &Connection,
+    id: SessionId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<EndedSessions, Failure> {
     let update = tx.prepare_cached(END_ONE)?;
     let ended = mark_ended(update, params![id.as_uuid().as_bytes(), now.unix_millis(), reason.as_str()])?;
-    let revocations = revocations::append(&tx, ended, reason, now)?;
-    tx.commit()?;
+    let revocations = revocations::append(tx, ended, reason, now)?;
     Ok(EndedSessions { revocations, more: false })
 }
 
@@ -106,7 +117,7 @@ fn mark_ended(mut update: CachedStatement<'_>, parameters: &[&dyn ToSql]) -> Res
     Ok(ended)
 }
 
-fn read(row: &Row<'_>) -> Result<Session, Failure> {
+pub(super) fn read(row: &Row<'_>) -> Result<Session, Failure> {
     let revoked_at: Option<i64> = row.get("revoked_at")?;
     let reason: Option<String> = row.get("revoked_reason")?;
     let status_index: Option<i64> = row.get("status_index")?;

@@ -9,15 +9,20 @@ use rusqlite::Connection;
 
 use super::error::Failure;
 use super::thread::DatabaseThread;
-use super::{accounts, keys, migrate, open, revocations, sessions};
+use super::{accounts, audit, keys, migrate, open, refresh, revocations, sessions};
 use crate::domain::account::{Account, Credentials, NewAccount};
+use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
-use crate::domain::id::{AccountId, SessionId};
+use crate::domain::id::{AccountId, AuditEventId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
+use crate::domain::refresh::{RefreshRecord, RefreshToken, RefreshTokenHash};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
-use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError, StoreObserver};
+use crate::store::{
+    DurableStore, EndedSessions, MigrationStatus, Presentation, Refreshed, SealedKey, StoreError,
+    StoreObserver,
+};
 
 /// Deadline of one call. Longer than SQLite's own wait for another writer, so that a locked file says so.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -129,6 +134,36 @@ impl DurableStore for SqliteStore {
         self.call(move |connection| sessions::end(connection, id, reason, now)).await
     }
 
+    async fn create_session_with_refresh(
+        &self,
+        session: &Session,
+        first: &RefreshToken,
+    ) -> Result<bool, StoreError> {
+        let (session, first) = (session.clone(), first.clone());
+        self.call(move |connection| refresh::create_session(connection, &session, &first)).await
+    }
+
+    async fn refresh_token(&self, hash: RefreshTokenHash) -> Result<Option<RefreshRecord>, StoreError> {
+        self.call(move |connection| refresh::by_hash(connection, hash)).await
+    }
+
+    async fn refresh(&self, presented: &Presentation) -> Result<Refreshed, StoreError> {
+        let presented = presented.clone();
+        self.call(move |connection| refresh::refresh(connection, &presented)).await
+    }
+
+    async fn audit_events(
+        &self,
+        after: Option<AuditEventId>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.call(move |connection| audit::page(connection, after, limit)).await
+    }
+
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.call(move |connection| audit::prune(connection, before, limit)).await
+    }
+
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
         self.call(move |connection| revocations::after(connection, after, limit)).await
     }
@@ -142,7 +177,10 @@ impl DurableStore for SqliteStore {
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.call(move |connection| revocations::prune(connection, before, limit)).await
+        // Two calls: a session has had many refresh tokens, and others get their turn in between.
+        let rows = self.call(move |connection| revocations::prune(connection, before, limit)).await?;
+        let tokens = self.call(move |connection| refresh::prune(connection, before, limit)).await?;
+        Ok(rows.saturating_add(tokens))
     }
 
     async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {

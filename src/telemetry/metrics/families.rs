@@ -81,6 +81,8 @@ families! {
         "Age of the last proof that the revocations in memory are complete.";
     LOGINS = Kind::Counter, "gateward_logins_total", ["result"],
         "Login attempts, by result.";
+    REFRESHES = Kind::Counter, "gateward_refreshes_total", ["result"],
+        "Refreshes of tokens, by result.";
     REGISTRATIONS = Kind::Counter, "gateward_registrations_total", ["result"],
         "Registration attempts, by result.";
     LOG_LINES_DROPPED = Kind::Counter, "gateward_log_lines_dropped_total", [],

@@ -12,8 +12,8 @@ use super::register::Registrar;
 use super::routes::RouteMetrics;
 use super::stores::StoreMetrics;
 use crate::telemetry::{
-    AuthResult, ConnectionRefusal, DroppedLines, HashResult, LoginResult, Outcome, RegistrationResult,
-    RequestClosed,
+    AuthResult, ConnectionRefusal, DroppedLines, HashResult, LoginResult, Outcome, RefreshResult,
+    RegistrationResult, RequestClosed,
 };
 
 /// A metric could not be made, registered or rendered. The families are constants, so this is a
@@ -54,6 +54,7 @@ pub struct Metrics {
     pub revocations: IntGauge,
     revocation_lag: Gauge,
     logins: IntCounterVec,
+    refreshes: IntCounterVec,
     registrations: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
     pub(super) dropped_lines: OnceLock<DroppedLines>,
@@ -96,6 +97,7 @@ impl Metrics {
             revocations: make.int_gauge(families::REVOCATIONS)?,
             revocation_lag: make.gauge(families::REVOCATION_LAG)?,
             logins: make.int_counters(families::LOGINS)?,
+            refreshes: make.int_counters(families::REFRESHES)?,
             registrations: make.int_counters(families::REGISTRATIONS)?,
             log_lines_dropped: make.int_counter(families::LOG_LINES_DROPPED)?,
             dropped_lines: OnceLock::new(),
@@ -110,6 +112,7 @@ impl Metrics {
     /// Series whose labels are known start at zero, so that the first event is seen as a rise.
     fn start_known_series(&self) {
         LoginResult::ALL.iter().for_each(|result| add(&self.logins, &[result.as_str()], 0));
+        RefreshResult::ALL.iter().for_each(|result| add(&self.refreshes, &[result.as_str()], 0));
         RegistrationResult::ALL.iter().for_each(|result| add(&self.registrations, &[result.as_str()], 0));
         HashResult::ALL.iter().for_each(|result| add(&self.hash_jobs, &[result.as_str()], 0));
         ConnectionRefusal::ALL.iter().for_each(|why| add(&self.connections_refused, &[why.as_str()], 0));
@@ -204,6 +207,11 @@ impl Metrics {
     /// A login was tried.
     pub fn login(&self, result: LoginResult) {
         add(&self.logins, &[result.as_str()], 1);
+    }
+
+    /// A refresh token was presented.
+    pub fn refresh(&self, result: RefreshResult) {
+        add(&self.refreshes, &[result.as_str()], 1);
     }
 
     /// A registration was tried.

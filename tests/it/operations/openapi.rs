@@ -37,7 +37,14 @@ async fn the_document_lists_what_is_served_and_nothing_else() {
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
 
     let paths = document["paths"].as_object().unwrap();
-    for path in ["/auth/register", "/auth/login", "/auth/logout", "/auth/me", "/.well-known/jwks.json"] {
+    for path in [
+        "/auth/register",
+        "/auth/login",
+        "/auth/refresh",
+        "/auth/logout",
+        "/auth/me",
+        "/.well-known/jwks.json",
+    ] {
         assert!(paths.contains_key(path), "{path}");
     }
     for (path, operations) in paths {
@@ -65,6 +72,7 @@ async fn the_authorize_button_logs_in_through_the_password_flow() {
     let scheme = &document["components"]["securitySchemes"]["password"];
     assert_eq!(scheme["type"], "oauth2");
     assert_eq!(scheme["flows"]["password"]["tokenUrl"], "/auth/login");
+    assert_eq!(scheme["flows"]["password"]["refreshUrl"], "/auth/refresh");
 
     let email = app.new_email();
     assert_eq!(app.register(&email, PASSWORD).await.status(), 201);

@@ -2,6 +2,7 @@
 //! Redis. What only one kind can show (its files, its connections) is in the file named after it.
 
 mod accounts;
+mod audit;
 mod expiring;
 mod fixtures;
 mod keys;
@@ -9,6 +10,7 @@ mod migrations;
 mod outages;
 mod postgres;
 mod redis;
+mod refresh;
 mod revocations;
 mod sessions;
 mod sqlite;
