@@ -17,6 +17,7 @@ pub(super) const POSTGRES: Embedded = &[
     ("V3__revocations", include_str!("../../migrations/postgres/V3__revocations.sql")),
     ("V4__signing_keys", include_str!("../../migrations/postgres/V4__signing_keys.sql")),
     ("V5__revoked_keys", include_str!("../../migrations/postgres/V5__revoked_keys.sql")),
+    ("V7__credential_epoch", include_str!("../../migrations/postgres/V7__credential_epoch.sql")),
 ];
 
 /// Those for SQLite.
@@ -26,6 +27,7 @@ pub(super) const SQLITE: Embedded = &[
     ("V3__revocations", include_str!("../../migrations/sqlite/V3__revocations.sql")),
     ("V4__signing_keys", include_str!("../../migrations/sqlite/V4__signing_keys.sql")),
     ("V5__revoked_keys", include_str!("../../migrations/sqlite/V5__revoked_keys.sql")),
+    ("V7__credential_epoch", include_str!("../../migrations/sqlite/V7__credential_epoch.sql")),
 ];
 
 /// Where refinery keeps what it applied.

@@ -9,16 +9,18 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::Failure;
 use super::pool::{CallPool, call};
-use super::{accounts, connect, keys, migrate, revocations, sessions};
+use super::{account_sessions, accounts, connect, keys, migrate, revocations, sessions};
 use crate::config::PostgresSettings;
-use crate::domain::account::{Account, Credentials, NewAccount};
+use crate::domain::account::{Account, CredentialEpoch, Credentials, NewAccount};
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
-use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError, StoreObserver};
+use crate::store::{
+    DurableStore, EndedSessions, MigrationStatus, PasswordChange, SealedKey, StoreError, StoreObserver,
+};
 
 /// Accounts, sessions, revocations and keys in Postgres 12 or newer.
 pub struct PostgresStore {
@@ -104,8 +106,54 @@ impl DurableStore for PostgresStore {
         call!(self.calls, |client| accounts::enable(client, id))
     }
 
-    async fn create_session(&self, session: &Session) -> Result<bool, StoreError> {
-        call!(self.calls, |client| sessions::create(client, session))
+    async fn rename_account(&self, id: AccountId, name: Option<&str>) -> Result<Option<Account>, StoreError> {
+        call!(self.calls, |client| accounts::rename(client, id, name))
+    }
+
+    async fn change_password(
+        &self,
+        change: &PasswordChange,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError> {
+        call!(self.calls, |client| account_sessions::change_password(client, change, now))
+    }
+
+    async fn delete_account(
+        &self,
+        id: AccountId,
+        epoch: Option<CredentialEpoch>,
+        last: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError> {
+        call!(self.calls, |client| account_sessions::delete(client, id, epoch, last, now))
+    }
+
+    async fn sessions_of(
+        &self,
+        account: AccountId,
+        before: Option<SessionId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        call!(self.calls, |client| account_sessions::page(client, account, before, limit, now))
+    }
+
+    async fn end_sessions_of(
+        &self,
+        account: AccountId,
+        except: Option<SessionId>,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<EndedSessions, StoreError> {
+        call!(self.calls, |client| account_sessions::end(client, account, except, reason, now))
+    }
+
+    async fn create_session(
+        &self,
+        session: &Session,
+        checked: Option<CredentialEpoch>,
+    ) -> Result<bool, StoreError> {
+        call!(self.calls, |client| sessions::create(client, session, checked))
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
