@@ -17,6 +17,9 @@ pub enum AuthError {
     /// Unknown address, wrong password or disabled account: the client never learns which.
     #[error("invalid credentials")]
     InvalidCredentials,
+    /// The password that was given to prove who asks is not the account's.
+    #[error("wrong password")]
+    WrongPassword,
     /// The account of a token that verified is gone or disabled.
     #[error("the account is gone")]
     AccountGone,
@@ -44,6 +47,7 @@ impl AuthError {
             Self::EmailTaken => "email_exists",
             Self::WeakPassword(_) => "weak_password",
             Self::InvalidCredentials => "invalid_credentials",
+            Self::WrongPassword => "wrong_password",
             Self::AccountGone => "account_gone",
             Self::SessionEnded => "session_ended",
             Self::Busy => "busy",

@@ -11,6 +11,7 @@
 //! - The stores are owned by the supervisor and lent to its children; nobody else has them.
 
 mod accounts;
+mod ending;
 mod error;
 mod handle;
 mod hasher;
@@ -26,8 +27,9 @@ mod store_observer;
 mod supervisor;
 mod system;
 
+pub use ending::{AccountDeletion, Logout, LogoutScope, PasswordChange, Principal, Renaming, SessionPage};
 pub use error::AuthError;
 pub use handle::AuthHandle;
 pub use random::random_bytes;
-pub use requests::{ClientFacts, Login, Logout, Readiness, Registration, TokenGrant};
+pub use requests::{ClientFacts, Login, Readiness, Registration, TokenGrant};
 pub use system::{AuthSystem, MigrationRun, StartError, migrations};

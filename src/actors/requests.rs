@@ -2,7 +2,7 @@
 
 use crate::domain::clock::Timestamp;
 use crate::domain::email::EmailAddress;
-use crate::domain::id::{AccountId, SessionId};
+use crate::domain::id::AccountId;
 use crate::domain::name::DisplayName;
 use crate::domain::password::Password;
 use crate::domain::secret::AccessTokenText;
@@ -53,13 +53,6 @@ pub struct TokenGrant {
     pub issued_at: Timestamp,
     /// Its scope, space separated.
     pub scope: String,
-}
-
-/// An end of one session.
-#[derive(Debug, Clone, Copy)]
-pub struct Logout {
-    /// Which.
-    pub session_id: SessionId,
 }
 
 /// What the gateway depends on and whether it is there.

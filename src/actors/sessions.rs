@@ -1,4 +1,4 @@
-//! Sessions: begun by a login, ended by a logout.
+//! Sessions: begun by a login; how they end is `ending`'s part.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +6,16 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::AuthError;
+use super::ending::EndingMessage;
 use super::hasher::{Checked, HashWork};
 use super::job::Job;
 use super::random::random_bytes;
-use super::requests::{ClientFacts, Login, Logout, TokenGrant};
+use super::requests::{ClientFacts, Login, TokenGrant};
 use super::supervisor::Workshop;
-use crate::domain::account::{Account, AccountStatus, Credentials};
+use crate::domain::account::{Account, AccountStatus, CredentialEpoch, Credentials};
 use crate::domain::id::{SessionId, TokenId};
 use crate::domain::secret::AccessTokenText;
-use crate::domain::session::{EndReason, Session, SessionState};
+use crate::domain::session::{Session, SessionState};
 use crate::domain::token::{self, Grant};
 
 /// A session without a password, for tests and load: only an operator may ask for one.
@@ -32,8 +33,8 @@ pub struct Mint {
 pub enum SessionsMessage {
     /// Check a password; begin a session; mint its first token.
     Login(Job<Login, TokenGrant>),
-    /// End a session.
-    Logout(Job<Logout, ()>),
+    /// End sessions, or look at them.
+    Ending(EndingMessage),
     /// Begin a session without a password.
     Mint(Job<Mint, TokenGrant>),
 }
@@ -63,7 +64,7 @@ impl Actor for Sessions {
         let shop = Arc::clone(workshop);
         match message {
             SessionsMessage::Login(job) => job.start(async move |ask| login(&shop, ask).await),
-            SessionsMessage::Logout(job) => job.start(async move |ask| logout(&shop, ask).await),
+            SessionsMessage::Ending(message) => message.start(shop),
             SessionsMessage::Mint(job) => job.start(async move |ask| mint(&shop, ask).await),
         }
         Ok(())
@@ -73,9 +74,9 @@ impl Actor for Sessions {
 async fn login(shop: &Workshop, ask: Login) -> Result<TokenGrant, AuthError> {
     // Something that is no address is looked up too (nobody has the empty one): it costs the same.
     let normal = ask.email.as_ref().map_or("", |email| email.normal());
-    let (account, stored) = match shop.durable.credentials(normal).await? {
-        Some(Credentials { account, stored_hash }) => (Some(account), Some(stored_hash)),
-        None => (None, None),
+    let (account, stored, epoch) = match shop.durable.credentials(normal).await? {
+        Some(Credentials { account, stored_hash, epoch }) => (Some(account), Some(stored_hash), Some(epoch)),
+        None => (None, None, None),
     };
     let (password, salt, check) = (ask.password, random_bytes()?, stored.clone());
     let checked = shop.hash(|reply| HashWork::Verify { password, stored: check, salt, reply }).await?;
@@ -91,7 +92,7 @@ async fn login(shop: &Workshop, ask: Login) -> Result<TokenGrant, AuthError> {
             return Err(AuthError::InvalidCredentials);
         }
     };
-    begin(shop, &account, ask.client, shop.session_lifetime, shop.access_lifetime, String::new()).await
+    begin(shop, &account, epoch, ask.client, shop.session_lifetime, shop.access_lifetime, String::new()).await
 }
 
 /// Replaces a hash of another form or cost. The login does not depend on it.
@@ -110,6 +111,7 @@ async fn rehash(
 async fn begin(
     shop: &Workshop,
     account: &Account,
+    checked: Option<CredentialEpoch>,
     client: ClientFacts,
     session_lifetime: Duration,
     access_lifetime: Duration,
@@ -127,8 +129,8 @@ async fn begin(
         status_index: Some(shop.status_indexes.take(&*shop.durable).await?),
         state: SessionState::Active,
     };
-    if !shop.durable.create_session(&session).await? {
-        // Disabled between the check and now.
+    if !shop.durable.create_session(&session, checked).await? {
+        // Disabled, deleted, or with another password between the check and now.
         return Err(AuthError::InvalidCredentials);
     }
     shop.remember(&session, now).await;
@@ -153,12 +155,6 @@ async fn begin(
     })
 }
 
-async fn logout(shop: &Arc<Workshop>, ask: Logout) -> Result<(), AuthError> {
-    let ended = shop.durable.end_session(ask.session_id, EndReason::Logout, shop.clock.now()).await?;
-    shop.publish_ended(ended);
-    Ok(())
-}
-
 async fn mint(shop: &Workshop, ask: Mint) -> Result<TokenGrant, AuthError> {
-    begin(shop, &ask.account, ClientFacts::default(), ask.lifetime, ask.lifetime, ask.scope).await
+    begin(shop, &ask.account, None, ClientFacts::default(), ask.lifetime, ask.lifetime, ask.scope).await
 }

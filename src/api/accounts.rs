@@ -137,6 +137,7 @@ fn result_of(error: &AuthError) -> RegistrationResult {
         AuthError::WeakPassword(_) => RegistrationResult::WeakPassword,
         AuthError::Busy => RegistrationResult::Busy,
         AuthError::InvalidCredentials
+        | AuthError::WrongPassword
         | AuthError::AccountGone
         | AuthError::SessionEnded
         | AuthError::Unavailable(_)

@@ -14,8 +14,10 @@ mod docs;
 mod listener;
 mod login;
 mod logout;
+mod me;
 mod problem;
 mod router;
+mod sessions;
 mod state;
 mod well_known;
 

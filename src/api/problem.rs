@@ -178,6 +178,10 @@ impl From<AuthError> for Problem {
                     "the e-mail address or the password is wrong",
                 )
             },
+            // Not a 401: the token is good, and a client must not throw it away.
+            AuthError::WrongPassword => {
+                Self::new(StatusCode::FORBIDDEN, "invalid_credentials", "the password is wrong")
+            }
             AuthError::AccountGone | AuthError::SessionEnded => Self::invalid_token(),
             AuthError::Busy => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

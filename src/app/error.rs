@@ -41,6 +41,7 @@ impl From<AuthError> for AppError {
             AuthError::EmailTaken
             | AuthError::WeakPassword(_)
             | AuthError::InvalidCredentials
+            | AuthError::WrongPassword
             | AuthError::AccountGone
             | AuthError::SessionEnded
             | AuthError::Internal(_) => Self::Failed(error.to_string()),

@@ -38,11 +38,17 @@ const LAYERS: &[(&str, &[&str])] = &[
 const DOOR_OF_ACTORS: &[&str] = &[
     "AuthHandle",
     // What is asked through it, and what it answers.
+    "AccountDeletion",
     "AuthError",
     "ClientFacts",
     "Login",
     "Logout",
+    "LogoutScope",
+    "PasswordChange",
+    "Principal",
     "Registration",
+    "Renaming",
+    "SessionPage",
     "TokenGrant",
 ];
 

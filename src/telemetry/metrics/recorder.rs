@@ -51,6 +51,7 @@ pub struct Metrics {
     revocation_lag: Gauge,
     logins: IntCounterVec,
     registrations: IntCounterVec,
+    sessions_ended: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
     pub(super) dropped_lines: OnceLock<DroppedLines>,
     pub(super) process: Option<ProcessMetrics>,
@@ -91,6 +92,7 @@ impl Metrics {
             revocation_lag: make.gauge(families::REVOCATION_LAG)?,
             logins: make.int_counters(families::LOGINS)?,
             registrations: make.int_counters(families::REGISTRATIONS)?,
+            sessions_ended: make.int_counters(families::SESSIONS_ENDED)?,
             log_lines_dropped: make.int_counter(families::LOG_LINES_DROPPED)?,
             dropped_lines: OnceLock::new(),
             process: ProcessMetrics::register(&make)?,
@@ -197,6 +199,16 @@ impl Metrics {
     /// A registration was tried.
     pub fn registration(&self, result: RegistrationResult) {
         add(&self.registrations, &[result.as_str()], 1);
+    }
+
+    /// This process ended a session before its time, for this reason.
+    pub fn session_ended(&self, reason: &'static str) {
+        add(&self.sessions_ended, &[reason], 1);
+    }
+
+    /// Lets the ends for a reason show as zero from the start.
+    pub fn watch_session_ends(&self, reason: &'static str) {
+        add(&self.sessions_ended, &[reason], 0);
     }
 }
 
