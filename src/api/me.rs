@@ -92,7 +92,7 @@ pub async fn rename(
         (status = 403, description = "`invalid_credentials`: the current password is wrong", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`, `invalid_password`, `weak_password`, `same_password`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`busy`, `unavailable`: unless the answer of the database was lost, the old password holds; sessions may have ended", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`busy`, `unavailable`: not known to be done. Sessions may have ended; the old password holds, or the new one when only the answer was lost", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn change_password(
@@ -128,7 +128,7 @@ pub async fn change_password(
         (status = 403, description = "`invalid_credentials`: the password is wrong", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`busy`, `unavailable`: unless the answer of the database was lost, the account is there; sessions may have ended", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`busy`, `unavailable`: not known to be done. Sessions may have ended; the account is there, or gone when only the answer was lost", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn delete(

@@ -56,7 +56,7 @@ impl AuthHandle {
     ///
     /// # Errors
     /// [`AuthError::WrongPassword`], [`AuthError::WeakPassword`], [`AuthError::SessionEnded`], or a fault of ours:
-    /// sessions may have ended, and the old password holds, unless the answer of the database was lost.
+    /// sessions may have ended; the old password holds, or the new one when only the answer was lost.
     pub async fn change_password(&self, ask: PasswordChange) -> Result<(), AuthError> {
         let (job, pending) = self.hash_job_within(ask, PAGES_DEADLINE)?;
         self.ask(EndingMessage::ChangePassword(job), pending).await
@@ -65,8 +65,8 @@ impl AuthHandle {
     /// Ends all sessions of whoever asks and removes the account.
     ///
     /// # Errors
-    /// [`AuthError::WrongPassword`], [`AuthError::SessionEnded`], or a fault of ours: sessions may have ended, and
-    /// the account is there, unless the answer of the database was lost.
+    /// [`AuthError::WrongPassword`], [`AuthError::SessionEnded`], or a fault of ours: sessions may have ended; the
+    /// account is there, or gone when only the answer was lost.
     pub async fn delete_own_account(&self, ask: AccountDeletion) -> Result<(), AuthError> {
         let (job, pending) = self.hash_job_within(ask, PAGES_DEADLINE)?;
         self.ask(EndingMessage::DeleteOwn(job), pending).await
