@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{PASSWORD, StoreKind, TestApp, both_kinds};
 use crate::support::app_config::AppBuilder;
+use crate::support::forge::claims_of;
 use crate::support::problems::problem;
 use crate::support::services::services;
 use crate::support::wait::eventually;
@@ -52,6 +53,30 @@ both_kinds!(a_deleted_account_is_gone_with_its_sessions_and_its_address_is_free,
     let log = app.log_lines().join("\n");
     assert!(log.contains("account deleted") && log.contains("account_deleted"), "{log}");
     assert!(!log.contains(&email) && !log.contains(PASSWORD));
+});
+
+both_kinds!(thousands_of_sessions_end_with_a_password_and_with_an_account, |app| async move {
+    let (email, token) = app.new_person().await;
+    let new = "quiet-Lantern-58-meadow";
+    let subject = claims_of(&token)["sub"].as_str().unwrap().to_owned();
+    let minted = async || app.cli_ok(&["token", "mint", "--subject", &subject, "--count", "2050"], "").await;
+    let assert_ended = async |tokens: &str| {
+        assert_eq!(tokens.lines().count(), 2050);
+        for token in tokens.lines() {
+            assert_eq!(app.get("/private", token).await.status(), 401);
+        }
+    };
+    let tokens = minted().await;
+    let body = json!({"current_password": PASSWORD, "new_password": new});
+    let request = app.request(Method::POST, "/auth/password/change").bearer_auth(&token).json(&body);
+    assert_eq!(request.send().await.unwrap().status(), 204);
+    assert_ended(&tokens).await;
+
+    let token = app.login(&email, new).await;
+    let tokens = minted().await;
+    assert_eq!(delete(&app, &token, new).await.status(), 204);
+    assert_ended(&tokens).await;
+    problem(app.try_login(&email, new).await, 401, "invalid_credentials").await;
 });
 
 both_kinds!(a_name_is_changed_or_removed_and_nothing_else, |app| async move {
