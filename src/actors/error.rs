@@ -20,6 +20,9 @@ pub enum AuthError {
     /// A refresh token that gets nothing: the client never learns why.
     #[error("the refresh token is not valid")]
     InvalidRefreshToken,
+    /// The password that was given to prove who asks is not the account's.
+    #[error("wrong password")]
+    WrongPassword,
     /// The account of a token that verified is gone or disabled.
     #[error("the account is gone")]
     AccountGone,
@@ -48,6 +51,7 @@ impl AuthError {
             Self::WeakPassword(_) => "weak_password",
             Self::InvalidCredentials => "invalid_credentials",
             Self::InvalidRefreshToken => "invalid_refresh_token",
+            Self::WrongPassword => "wrong_password",
             Self::AccountGone => "account_gone",
             Self::SessionEnded => "session_ended",
             Self::Busy => "busy",

@@ -9,7 +9,7 @@ use super::AuthError;
 use super::accounts::AccountsMessage;
 use super::job::{Job, Pending};
 use super::refresh::{Refresh, RefreshTokenFacts};
-use super::requests::{Login, Logout, Readiness, Registration, Revoke, TokenGrant, TokenPair};
+use super::requests::{Login, Readiness, Registration, Revoke, TokenGrant, TokenPair};
 use super::sessions::{Mint, SessionsMessage};
 use super::supervisor::{Slot, Slots};
 use crate::domain::account::Account;
@@ -27,7 +27,7 @@ const CONFIRM_PERMITS: usize = 16;
 /// Their deadline. The stores have shorter ones of their own.
 const STORE_DEADLINE: Duration = Duration::from_secs(3);
 /// Deadline of disabling an account, whose sessions are ended page by page.
-const DISABLE_DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DISABLE_DEADLINE: Duration = Duration::from_secs(60);
 /// Deadline of calls with a password hash in them: the queue may be full of them.
 const HASH_DEADLINE: Duration = Duration::from_secs(15);
 /// How long to look for the successor of an actor that just stopped, and how often.
@@ -36,7 +36,7 @@ const SUCCESSOR: (u32, Duration) = (40, Duration::from_millis(5));
 /// Reaches the actors. Cheap to clone; any number of holders.
 #[derive(Clone)]
 pub struct AuthHandle {
-    slots: Slots,
+    pub(super) slots: Slots,
     hash_permits: Arc<Semaphore>,
     store_permits: Arc<Semaphore>,
     confirm_permits: Arc<Semaphore>,
@@ -118,15 +118,6 @@ impl AuthHandle {
         reach(&self.slots.sessions, SessionsMessage::Audit(job), pending).await
     }
 
-    /// Ends a session: durably, then in this process, then answers. Ending it again is fine.
-    ///
-    /// # Errors
-    /// A fault of ours: the session may be alive.
-    pub async fn logout(&self, ask: Logout) -> Result<(), AuthError> {
-        let (job, pending) = self.store_job(ask)?;
-        reach(&self.slots.sessions, SessionsMessage::Logout(job), pending).await
-    }
-
     /// Ends the session of a token that its holder revokes: like [`AuthHandle::logout`], for another reason.
     ///
     /// # Errors
@@ -196,7 +187,7 @@ impl AuthHandle {
     /// # Errors
     /// A fault of ours: the account may be disabled with sessions left. Disabling it again ends those.
     pub async fn disable(&self, account: AccountId) -> Result<Option<usize>, AuthError> {
-        let (job, pending) = Job::new(account, permit(&self.store_permits)?, DISABLE_DEADLINE);
+        let (job, pending) = self.store_job_within(account, DISABLE_DEADLINE)?;
         reach(&self.slots.accounts, AccountsMessage::Disable(job), pending).await
     }
 
@@ -237,17 +228,44 @@ impl AuthHandle {
         Ask: Send + 'static,
         Answer: Send + 'static,
     {
-        let permit =
-            permit(&self.hash_permits).inspect_err(|_| self.metrics.hash_job(HashResult::Rejected))?;
-        Ok(Job::new(ask, permit, HASH_DEADLINE))
+        self.hash_job_within(ask, HASH_DEADLINE)
     }
 
-    fn store_job<Ask, Answer>(&self, ask: Ask) -> Result<(Job<Ask, Answer>, Pending<Answer>), AuthError>
+    pub(super) fn hash_job_within<Ask, Answer>(
+        &self,
+        ask: Ask,
+        limit: Duration,
+    ) -> Result<(Job<Ask, Answer>, Pending<Answer>), AuthError>
     where
         Ask: Send + 'static,
         Answer: Send + 'static,
     {
-        Ok(Job::new(ask, permit(&self.store_permits)?, STORE_DEADLINE))
+        let permit =
+            permit(&self.hash_permits).inspect_err(|_| self.metrics.hash_job(HashResult::Rejected))?;
+        Ok(Job::new(ask, permit, limit))
+    }
+
+    pub(super) fn store_job<Ask, Answer>(
+        &self,
+        ask: Ask,
+    ) -> Result<(Job<Ask, Answer>, Pending<Answer>), AuthError>
+    where
+        Ask: Send + 'static,
+        Answer: Send + 'static,
+    {
+        self.store_job_within(ask, STORE_DEADLINE)
+    }
+
+    pub(super) fn store_job_within<Ask, Answer>(
+        &self,
+        ask: Ask,
+        limit: Duration,
+    ) -> Result<(Job<Ask, Answer>, Pending<Answer>), AuthError>
+    where
+        Ask: Send + 'static,
+        Answer: Send + 'static,
+    {
+        Ok(Job::new(ask, permit(&self.store_permits)?, limit))
     }
 
     #[cfg(test)]
@@ -260,7 +278,7 @@ fn permit(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, AuthError> {
     Arc::clone(permits).try_acquire_owned().map_err(|_| AuthError::Busy)
 }
 
-async fn reach<Message: ractor::Message, Answer>(
+pub(super) async fn reach<Message: ractor::Message, Answer>(
     slot: &Slot<Message>,
     message: Message,
     pending: Pending<Answer>,

@@ -12,6 +12,7 @@
 
 mod accounts;
 mod audit;
+mod ending;
 mod error;
 mod grant;
 mod handle;
@@ -29,9 +30,10 @@ mod store_observer;
 mod supervisor;
 mod system;
 
+pub use ending::{AccountDeletion, Logout, LogoutScope, PasswordChange, Principal, Renaming, SessionPage};
 pub use error::AuthError;
 pub use handle::AuthHandle;
 pub use random::random_bytes;
 pub use refresh::{Refresh, RefreshTokenFacts};
-pub use requests::{ClientFacts, Login, Logout, Readiness, Registration, Revoke, TokenGrant, TokenPair};
+pub use requests::{ClientFacts, Login, Readiness, Registration, Revoke, TokenGrant, TokenPair};
 pub use system::{AuthSystem, MigrationRun, StartError, migrations};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::AuthError;
+use super::ending::announce;
 use super::grant::grant;
 use super::random::random_bytes;
 use super::requests::{ClientFacts, TokenPair};
@@ -105,7 +106,8 @@ pub async fn refresh(shop: &Arc<Workshop>, ask: Refresh) -> Result<TokenPair, Au
         Refreshed::Reused { account_id, session_id, ended } => {
             let address = presented.note.address.unwrap_or_default();
             tracing::warn!(account = %account_id, session = %session_id, address, "refresh token reused; session ended");
-            shop.publish_ended(ended);
+            // Ended it is, whatever comes of telling the others.
+            let _told = announce(shop, account_id, ended).await;
             Err(AuthError::InvalidRefreshToken)
         }
         Refreshed::Refused { refusal, session_id: Some(session) } => {

@@ -65,16 +65,11 @@ pub struct TokenPair {
     pub refresh_token: RefreshTokenText,
 }
 
-/// An end of one session.
-#[derive(Debug, Clone, Copy)]
-pub struct Logout {
-    /// Which.
-    pub session_id: SessionId,
-}
-
 /// The end of a session because one of its tokens was revoked (RFC 7009).
 #[derive(Debug, Clone, Copy)]
 pub struct Revoke {
+    /// Whose.
+    pub account_id: AccountId,
     /// Which.
     pub session_id: SessionId,
 }

@@ -1,4 +1,4 @@
-//! Sessions: begun by a login, carried on by refreshes, ended by a logout.
+//! Sessions: begun by a login, carried on by refreshes; how they end is `ending`'s part.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +6,13 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::AuthError;
+use super::ending::{EndingMessage, announce};
 use super::grant::grant;
 use super::hasher::{Checked, HashWork};
 use super::job::Job;
 use super::random::random_bytes;
 use super::refresh::{self, Refresh, RefreshTokenFacts};
-use super::requests::{ClientFacts, Login, Logout, Revoke, TokenGrant, TokenPair};
+use super::requests::{ClientFacts, Login, Revoke, TokenGrant, TokenPair};
 use super::supervisor::Workshop;
 use crate::domain::account::{Account, AccountStatus, Credentials};
 use crate::domain::audit::AuditEvent;
@@ -40,8 +41,8 @@ pub enum SessionsMessage {
     RefreshFacts(Job<RefreshTokenText, Option<RefreshTokenFacts>>),
     /// Audit events in order of age, after one, at most so many.
     Audit(Job<(Option<AuditEventId>, u32), Vec<AuditEvent>>),
-    /// End a session.
-    Logout(Job<Logout, ()>),
+    /// End sessions, or look at them.
+    Ending(EndingMessage),
     /// End the session of a token that its holder revokes.
     Revoke(Job<Revoke, ()>),
     /// How many places in the status list were taken.
@@ -84,7 +85,7 @@ impl Actor for Sessions {
             SessionsMessage::Audit(job) => {
                 job.start(async move |(after, limit)| Ok(shop.durable.audit_events(after, limit).await?));
             }
-            SessionsMessage::Logout(job) => job.start(async move |ask| logout(&shop, ask).await),
+            SessionsMessage::Ending(message) => message.start(shop),
             SessionsMessage::Revoke(job) => job.start(async move |ask| revoke(&shop, ask).await),
             SessionsMessage::StatusIndexesTaken(job) => {
                 job.start(async move |()| Ok(shop.durable.status_indexes_taken().await?));
@@ -98,9 +99,9 @@ impl Actor for Sessions {
 async fn login(shop: &Workshop, ask: Login) -> Result<TokenPair, AuthError> {
     // Something that is no address is looked up too (nobody has the empty one): it costs the same.
     let normal = ask.email.as_ref().map_or("", |email| email.normal());
-    let (account, stored) = match shop.durable.credentials(normal).await? {
-        Some(Credentials { account, stored_hash }) => (Some(account), Some(stored_hash)),
-        None => (None, None),
+    let (account, stored, epoch) = match shop.durable.credentials(normal).await? {
+        Some(Credentials { account, stored_hash, epoch }) => (Some(account), Some(stored_hash), Some(epoch)),
+        None => (None, None, None),
     };
     let (password, salt, check) = (ask.password, random_bytes()?, stored.clone());
     let checked = shop.hash(|reply| HashWork::Verify { password, stored: check, salt, reply }).await?;
@@ -118,8 +119,8 @@ async fn login(shop: &Workshop, ask: Login) -> Result<TokenPair, AuthError> {
     };
     let session = begin(shop, &account, ask.client, shop.session_lifetime).await?;
     let (refresh_token, first) = refresh::first_token(shop, &session)?;
-    if !shop.durable.create_session_with_refresh(&session, &first).await? {
-        // Disabled between the check and now.
+    if !shop.durable.create_session_with_refresh(&session, &first, epoch).await? {
+        // Disabled, deleted, or with another password between the check and now.
         return Err(AuthError::InvalidCredentials);
     }
     let now = session.created_at;
@@ -162,21 +163,15 @@ async fn begin(
     })
 }
 
-async fn logout(shop: &Arc<Workshop>, ask: Logout) -> Result<(), AuthError> {
-    let ended = shop.durable.end_session(ask.session_id, EndReason::Logout, shop.clock.now()).await?;
-    shop.publish_ended(ended);
-    Ok(())
-}
-
 async fn revoke(shop: &Arc<Workshop>, ask: Revoke) -> Result<(), AuthError> {
     let ended = shop.durable.end_session(ask.session_id, EndReason::TokenRevoked, shop.clock.now()).await?;
-    shop.publish_ended(ended);
+    announce(shop, ask.account_id, ended).await?;
     Ok(())
 }
 
 async fn mint(shop: &Workshop, ask: Mint) -> Result<TokenGrant, AuthError> {
     let session = begin(shop, &ask.account, ClientFacts::default(), ask.lifetime).await?;
-    if !shop.durable.create_session(&session).await? {
+    if !shop.durable.create_session(&session, None).await? {
         return Err(AuthError::InvalidCredentials);
     }
     let now = session.created_at;

@@ -129,6 +129,9 @@ impl Workshop {
     /// records in the shared store go afterwards: nobody waits for it, for the revocation decides.
     pub fn publish_ended(self: &Arc<Self>, ended: EndedSessions) {
         self.revocations.add(&ended.revocations);
+        for revocation in ended.revocations.iter().filter(|ended| ended.session_id().is_some()) {
+            self.metrics.session_ended(revocation.reason.as_str());
+        }
         let shop = Arc::clone(self);
         job::spawn(async move {
             for session in ended.revocations.iter().filter_map(Revocation::session_id) {

@@ -18,6 +18,7 @@ use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
 use crate::config::{MigrateMode, Settings, StoreKind};
 use crate::domain::password::PasswordPolicy;
 use crate::domain::refresh::RefreshRules;
+use crate::domain::session::EndReason;
 use crate::domain::status_list::StatusLists;
 use crate::domain::token::Parties;
 use crate::live::{Clock, KeyPublisher, LiveRevocations, TokenCheck, keys_channel, revocations_channel};
@@ -106,6 +107,7 @@ impl AuthSystem {
         let parties =
             Parties { issuer: settings.token.issuer.clone(), audience: settings.token.audience.clone() };
         let check = TokenCheck::new(parties.clone(), live_keys.clone(), live_revocations.clone(), clock);
+        EndReason::ALL.iter().for_each(|reason| metrics.watch_session_ends(reason.as_str()));
         let slots = Slots { accounts: Slot::empty(), sessions: Slot::empty(), revocations: Slot::empty() };
         let (fatal_sender, fatal) = watch::channel(false);
         let workshop = Workshop {

@@ -138,6 +138,7 @@ fn result_of(error: &AuthError) -> RegistrationResult {
         AuthError::Busy => RegistrationResult::Busy,
         AuthError::InvalidCredentials
         | AuthError::InvalidRefreshToken
+        | AuthError::WrongPassword
         | AuthError::AccountGone
         | AuthError::SessionEnded
         | AuthError::Unavailable(_)

@@ -195,6 +195,10 @@ impl From<AuthError> for Problem {
                     "the refresh token is not valid, was used before, has expired or its session has ended",
                 )
             },
+            // Not a 401: the token is good, and a client must not throw it away.
+            AuthError::WrongPassword => {
+                Self::new(StatusCode::FORBIDDEN, "invalid_credentials", "the password is wrong")
+            }
             AuthError::AccountGone | AuthError::SessionEnded => Self::invalid_token(),
             AuthError::Busy => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -14,7 +14,8 @@ use super::docs::{Document, pages};
 use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
 use super::{
-    accounts, discovery, introspect, login, logout, refresh, revoke, status_lists, token, well_known,
+    accounts, discovery, introspect, login, logout, me, refresh, revoke, sessions, status_lists, token,
+    well_known,
 };
 
 /// Swagger UI styles itself inline and draws data: images; everything else comes from the binary.
@@ -38,7 +39,10 @@ pub fn owns(path: &str) -> bool {
 pub fn public_router(state: ApiState) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(accounts::register))
-        .routes(routes!(accounts::me))
+        .routes(routes!(accounts::me, me::rename, me::delete))
+        .routes(routes!(me::change_password))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
         .routes(routes!(login::login))
         .routes(routes!(refresh::refresh))
         .routes(routes!(logout::logout))

@@ -42,6 +42,7 @@ impl From<AuthError> for AppError {
             | AuthError::WeakPassword(_)
             | AuthError::InvalidCredentials
             | AuthError::InvalidRefreshToken
+            | AuthError::WrongPassword
             | AuthError::AccountGone
             | AuthError::SessionEnded
             | AuthError::Internal(_) => Self::Failed(error.to_string()),

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::AppError;
 use super::runtime::install_crypto;
-use crate::actors::{AuthSystem, MigrationRun, Registration, migrations};
+use crate::actors::{AuthHandle, AuthSystem, MigrationRun, Registration, migrations};
 use crate::config::Settings;
 use crate::domain::account::Account;
 use crate::domain::audit::AuditEvent;
@@ -177,7 +177,14 @@ impl Operator {
             .collect()
     }
 
-    fn run<T>(&self, call: impl Future<Output = Result<T, crate::actors::AuthError>>) -> Result<T, AppError> {
+    pub(super) fn handle(&self) -> AuthHandle {
+        self.system.handle()
+    }
+
+    pub(super) fn run<T>(
+        &self,
+        call: impl Future<Output = Result<T, crate::actors::AuthError>>,
+    ) -> Result<T, AppError> {
         match self.system.run(call) {
             Some(outcome) => Ok(outcome?),
             None => Err(AppError::Failed("the actors have stopped".to_owned())),
@@ -185,6 +192,6 @@ impl Operator {
     }
 }
 
-fn no_account() -> AppError {
+pub(super) fn no_account() -> AppError {
     AppError::Failed("there is no such account".to_owned())
 }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod health;
 pub mod migrate;
 pub mod serve;
+pub mod session;
 pub mod token;
 pub mod user;
 

@@ -18,6 +18,7 @@ pub(super) const POSTGRES: Embedded = &[
     ("V4__signing_keys", include_str!("../../migrations/postgres/V4__signing_keys.sql")),
     ("V5__revoked_keys", include_str!("../../migrations/postgres/V5__revoked_keys.sql")),
     ("V6__refresh_tokens", include_str!("../../migrations/postgres/V6__refresh_tokens.sql")),
+    ("V7__credential_epoch", include_str!("../../migrations/postgres/V7__credential_epoch.sql")),
 ];
 
 /// Those for SQLite.
@@ -28,6 +29,7 @@ pub(super) const SQLITE: Embedded = &[
     ("V4__signing_keys", include_str!("../../migrations/sqlite/V4__signing_keys.sql")),
     ("V5__revoked_keys", include_str!("../../migrations/sqlite/V5__revoked_keys.sql")),
     ("V6__refresh_tokens", include_str!("../../migrations/sqlite/V6__refresh_tokens.sql")),
+    ("V7__credential_epoch", include_str!("../../migrations/sqlite/V7__credential_epoch.sql")),
 ];
 
 /// Where refinery keeps what it applied.

@@ -38,14 +38,20 @@ const LAYERS: &[(&str, &[&str])] = &[
 const DOOR_OF_ACTORS: &[&str] = &[
     "AuthHandle",
     // What is asked through it, and what it answers.
+    "AccountDeletion",
     "AuthError",
     "ClientFacts",
     "Login",
     "Logout",
+    "LogoutScope",
+    "PasswordChange",
+    "Principal",
     "Refresh",
     "RefreshTokenFacts",
     "Registration",
+    "Renaming",
     "Revoke",
+    "SessionPage",
     "TokenGrant",
     "TokenPair",
 ];

@@ -11,6 +11,7 @@ use tokio_postgres::Row;
 use super::error::{Failure, column, corrupt};
 use super::pool::{begin, commit};
 use super::{accounts, audit, sessions};
+use crate::domain::account::CredentialEpoch;
 use crate::domain::audit::AuditKind;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
@@ -48,14 +49,15 @@ const ROTATE: &str = "WITH \
 const PRUNE: &str = "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens \
     WHERE forget_at < $1 ORDER BY forget_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
-/// Stores a session and its first token, unless the account is disabled or gone.
+/// Stores a session and its first token, unless the account is disabled or gone, or has another epoch than was checked.
 pub(super) async fn create_session(
     client: &mut Client,
     session: &Session,
     first: &RefreshToken,
+    checked: Option<CredentialEpoch>,
 ) -> Result<bool, Failure> {
     let tx = begin(client).await?;
-    if !sessions::insert(&tx, session).await? {
+    if !sessions::insert(&tx, session, checked).await? {
         return Ok(false);
     }
     let insert = tx.prepare_cached(INSERT).await?;

@@ -9,9 +9,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::Failure;
 use super::pool::{CallPool, call};
-use super::{accounts, audit, connect, keys, migrate, refresh, revocations, sessions};
+use super::{account_sessions, accounts, audit, connect, keys, migrate, refresh, revocations, sessions};
 use crate::config::PostgresSettings;
-use crate::domain::account::{Account, Credentials, NewAccount};
+use crate::domain::account::{Account, CredentialEpoch, Credentials, NewAccount};
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, AuditEventId, SessionId};
@@ -21,8 +21,8 @@ use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
 use crate::store::{
-    DurableStore, EndedSessions, MigrationStatus, Presentation, Refreshed, SealedKey, StoreError,
-    StoreObserver,
+    DurableStore, EndedSessions, MigrationStatus, PasswordChange, Presentation, Refreshed, SealedKey,
+    StoreError, StoreObserver,
 };
 
 /// Accounts, sessions, revocations and keys in Postgres 12 or newer.
@@ -109,8 +109,54 @@ impl DurableStore for PostgresStore {
         call!(self.calls, |client| accounts::enable(client, id))
     }
 
-    async fn create_session(&self, session: &Session) -> Result<bool, StoreError> {
-        call!(self.calls, |client| sessions::create(client, session))
+    async fn rename_account(&self, id: AccountId, name: Option<&str>) -> Result<Option<Account>, StoreError> {
+        call!(self.calls, |client| accounts::rename(client, id, name))
+    }
+
+    async fn change_password(
+        &self,
+        change: &PasswordChange,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError> {
+        call!(self.calls, |client| account_sessions::change_password(client, change, now))
+    }
+
+    async fn delete_account(
+        &self,
+        id: AccountId,
+        epoch: Option<CredentialEpoch>,
+        last: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError> {
+        call!(self.calls, |client| account_sessions::delete(client, id, epoch, last, now))
+    }
+
+    async fn sessions_of(
+        &self,
+        account: AccountId,
+        before: Option<SessionId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        call!(self.calls, |client| account_sessions::page(client, account, before, limit, now))
+    }
+
+    async fn end_sessions_of(
+        &self,
+        account: AccountId,
+        except: Option<SessionId>,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<EndedSessions, StoreError> {
+        call!(self.calls, |client| account_sessions::end(client, account, except, reason, now))
+    }
+
+    async fn create_session(
+        &self,
+        session: &Session,
+        checked: Option<CredentialEpoch>,
+    ) -> Result<bool, StoreError> {
+        call!(self.calls, |client| sessions::create(client, session, checked))
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
@@ -130,8 +176,9 @@ impl DurableStore for PostgresStore {
         &self,
         session: &Session,
         first: &RefreshToken,
+        checked: Option<CredentialEpoch>,
     ) -> Result<bool, StoreError> {
-        call!(self.calls, |client| refresh::create_session(client, session, first))
+        call!(self.calls, |client| refresh::create_session(client, session, first, checked))
     }
 
     async fn refresh_token(&self, hash: RefreshTokenHash) -> Result<Option<RefreshRecord>, StoreError> {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::{Failure, corrupt};
-use crate::domain::account::{Account, Credentials, NewAccount};
+use crate::domain::account::{Account, CredentialEpoch, Credentials, NewAccount};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::EmailAddress;
 use crate::domain::id::AccountId;
@@ -15,7 +15,7 @@ const INSERT: &str = "INSERT INTO accounts \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)";
 
 const BY_EMAIL: &str = "SELECT id, email_shown, email_normal, email_verified, name, roles, status, \
-    password_hash, created_at FROM accounts WHERE email_normal = ?1";
+    password_hash, credential_epoch, created_at FROM accounts WHERE email_normal = ?1";
 
 const BY_ID: &str = "SELECT id, email_shown, email_normal, email_verified, name, roles, status, created_at \
     FROM accounts WHERE id = ?1";
@@ -25,6 +25,10 @@ const PAGE: &str = "SELECT id, email_shown, email_normal, email_verified, name, 
 
 const REPLACE_HASH: &str = "UPDATE accounts SET password_hash = ?3, \
     updated_at = CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE id = ?1 AND password_hash = ?2";
+
+const RENAME: &str = "UPDATE accounts SET name = ?2, \
+    updated_at = CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE id = ?1 \
+    RETURNING id, email_shown, email_normal, email_verified, name, roles, status, created_at";
 
 const ENABLE: &str = "UPDATE accounts SET status = 'active', \
     updated_at = CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE id = ?1";
@@ -54,7 +58,8 @@ pub(super) fn credentials(
     let mut rows = select.query([email_normal])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let stored_hash = StoredHash::from_stored(row.get("password_hash")?);
-    Ok(Some(Credentials { account: read(row)?, stored_hash }))
+    let epoch = CredentialEpoch(row.get("credential_epoch")?);
+    Ok(Some(Credentials { account: read(row)?, stored_hash, epoch }))
 }
 
 pub(super) fn by_id(connection: &Connection, id: AccountId) -> Result<Option<Account>, Failure> {
@@ -87,6 +92,16 @@ pub(super) fn replace_password_hash(
 ) -> Result<bool, Failure> {
     let mut update = connection.prepare_cached(REPLACE_HASH)?;
     Ok(update.execute(params![id.as_uuid().as_bytes(), old.expose(), new.expose()])? > 0)
+}
+
+pub(super) fn rename(
+    connection: &Connection,
+    id: AccountId,
+    name: Option<&str>,
+) -> Result<Option<Account>, Failure> {
+    let mut update = connection.prepare_cached(RENAME)?;
+    let found = update.query_row(params![id.as_uuid().as_bytes(), name], |row| Ok(read(row))).optional()?;
+    found.transpose()
 }
 
 pub(super) fn enable(connection: &Connection, id: AccountId) -> Result<bool, Failure> {

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Row, TransactionBehavior, params};
 
 use super::error::{Failure, corrupt};
 use super::{accounts, audit, sessions};
+use crate::domain::account::CredentialEpoch;
 use crate::domain::audit::AuditKind;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
@@ -35,14 +36,15 @@ const ERASE: &str = "UPDATE refresh_tokens SET successor_nonce = NULL \
 const PRUNE: &str = "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens \
     WHERE forget_at < ?1 ORDER BY forget_at LIMIT ?2)";
 
-/// Stores a session and its first token, unless the account is disabled or gone.
+/// Stores a session and its first token, unless the account is disabled or gone, or has another epoch than was checked.
 pub(super) fn create_session(
     connection: &mut Connection,
     session: &Session,
     first: &RefreshToken,
+    checked: Option<CredentialEpoch>,
 ) -> Result<bool, Failure> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if !sessions::create(&tx, session)? {
+    if !sessions::create(&tx, session, checked)? {
         return Ok(false);
     }
     insert(&tx, session, first.hash, first.issued_at, first.expires_at)?;

@@ -56,6 +56,7 @@ pub struct Metrics {
     logins: IntCounterVec,
     refreshes: IntCounterVec,
     registrations: IntCounterVec,
+    sessions_ended: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
     pub(super) dropped_lines: OnceLock<DroppedLines>,
     pub(super) process: Option<ProcessMetrics>,
@@ -99,6 +100,7 @@ impl Metrics {
             logins: make.int_counters(families::LOGINS)?,
             refreshes: make.int_counters(families::REFRESHES)?,
             registrations: make.int_counters(families::REGISTRATIONS)?,
+            sessions_ended: make.int_counters(families::SESSIONS_ENDED)?,
             log_lines_dropped: make.int_counter(families::LOG_LINES_DROPPED)?,
             dropped_lines: OnceLock::new(),
             process: ProcessMetrics::register(&make)?,
@@ -217,6 +219,16 @@ impl Metrics {
     /// A registration was tried.
     pub fn registration(&self, result: RegistrationResult) {
         add(&self.registrations, &[result.as_str()], 1);
+    }
+
+    /// This process ended a session before its time, for this reason.
+    pub fn session_ended(&self, reason: &'static str) {
+        add(&self.sessions_ended, &[reason], 1);
+    }
+
+    /// Lets the ends for a reason show as zero from the start.
+    pub fn watch_session_ends(&self, reason: &'static str) {
+        add(&self.sessions_ended, &[reason], 0);
     }
 }
 

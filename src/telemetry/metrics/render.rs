@@ -52,6 +52,7 @@ mod tests {
         metrics.hash_took(Duration::from_millis(250));
         metrics.revocation_lag(Duration::from_millis(1500));
         metrics.login(LoginResult::Ok);
+        metrics.session_ended("logout");
         metrics
     }
 

@@ -60,7 +60,15 @@ async fn the_document_lists_what_is_served_and_nothing_else() {
         let status = app.request("POST".parse().unwrap(), path).send().await.unwrap().status();
         assert_eq!(status, 404, "{path} is served and not documented");
     }
-    for (path, operation) in [("/auth/me", "get"), ("/auth/logout", "post")] {
+    for (path, operation) in [
+        ("/auth/me", "get"),
+        ("/auth/me", "patch"),
+        ("/auth/me", "delete"),
+        ("/auth/logout", "post"),
+        ("/auth/sessions", "get"),
+        ("/auth/sessions/{id}", "delete"),
+        ("/auth/password/change", "post"),
+    ] {
         assert_eq!(paths[path][operation]["security"], json!([{"password": []}]), "{path}");
     }
 }

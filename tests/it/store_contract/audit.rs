@@ -23,7 +23,7 @@ async fn event(store: &dyn DurableStore, number: u8) {
     let (hash, state) = (text.hash(), RefreshTokenState::Live);
     let first =
         RefreshToken { hash, session_id: session.id, issued_at: NOW, expires_at: session.expires_at, state };
-    assert!(store.create_session_with_refresh(&session, &first).await.unwrap());
+    assert!(store.create_session_with_refresh(&session, &first, None).await.unwrap());
     let now = NOW.plus(Duration::from_millis(number.into()));
     let nonce = SuccessorNonce::from_bytes([number; 32]);
     let presented = Presentation {

@@ -1,6 +1,7 @@
 //! The store contract, kept by both kinds: the same checks on SQLite with memory and on Postgres with
 //! Redis. What only one kind can show (its files, its connections) is in the file named after it.
 
+mod account_sessions;
 mod accounts;
 mod audit;
 mod expiring;

@@ -67,7 +67,7 @@ async fn family(store: &dyn DurableStore, address: &str) -> (Account, Session, R
     let account = stored_account(store, address).await;
     let session = session_of(account.id);
     let text = new_text();
-    assert!(store.create_session_with_refresh(&session, &first_of(&session, &text)).await.unwrap());
+    assert!(store.create_session_with_refresh(&session, &first_of(&session, &text), None).await.unwrap());
     (account, session, text)
 }
 
@@ -122,7 +122,7 @@ async fn a_token_comes_back_with_its_session_and_account(store: Arc<dyn DurableS
     assert!(store.refresh_token(new_text().hash()).await.unwrap().is_none());
 
     let other = session_of(session.account_id);
-    let again = store.create_session_with_refresh(&other, &first_of(&other, &text)).await;
+    let again = store.create_session_with_refresh(&other, &first_of(&other, &text), None).await;
     assert!(is_corrupt(&again), "a token is used once");
     assert!(store.session(other.id).await.unwrap().is_none(), "both or neither");
 }
@@ -131,7 +131,7 @@ async fn a_token_needs_an_active_account(store: Arc<dyn DurableStore>) {
     let account = stored_account(&*store, "person@example.com").await;
     store.disable_account(account.id, NOW).await.unwrap();
     let (session, text) = (session_of(account.id), new_text());
-    assert!(!store.create_session_with_refresh(&session, &first_of(&session, &text)).await.unwrap());
+    assert!(!store.create_session_with_refresh(&session, &first_of(&session, &text), None).await.unwrap());
     assert!(store.session(session.id).await.unwrap().is_none());
     assert!(store.refresh_token(text.hash()).await.unwrap().is_none());
 }
