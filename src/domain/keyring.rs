@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -160,19 +161,19 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// All keys whose tokens are accepted; the first one signs.
+/// All keys whose tokens are accepted, those that are to sign later among them; the first one signs.
 #[derive(Debug)]
 pub struct Keyring {
     generation: u64,
-    keys: Vec<SigningKey>,
+    keys: Vec<Arc<SigningKey>>,
     by_header: HashMap<String, usize>,
 }
 
 impl Keyring {
     /// A ring that signs with `signer` and also accepts tokens of `others`. `generation` numbers the
     /// rings of one process, so that a cached verdict of an older ring can be told apart.
-    pub fn new(generation: u64, signer: SigningKey, others: Vec<SigningKey>) -> Self {
-        let mut keys = vec![signer];
+    pub fn new(generation: u64, signer: impl Into<Arc<SigningKey>>, others: Vec<Arc<SigningKey>>) -> Self {
+        let mut keys = vec![signer.into()];
         keys.extend(others);
         let by_header =
             keys.iter().enumerate().map(|(index, key)| (key.header_segment.clone(), index)).collect();
@@ -191,8 +192,13 @@ impl Keyring {
     }
 
     /// The key whose tokens begin with exactly this encoded header.
-    pub fn key_for_header(&self, segment: &str) -> Option<&SigningKey> {
+    pub fn key_for_header(&self, segment: &str) -> Option<&Arc<SigningKey>> {
         self.by_header.get(segment).and_then(|index| self.keys.get(*index))
+    }
+
+    /// All keys, the signer first.
+    pub fn keys(&self) -> &[Arc<SigningKey>] {
+        &self.keys
     }
 
     /// The public halves (RFC 7517). Empty for a shared secret.
@@ -202,7 +208,7 @@ impl Keyring {
 }
 
 /// The one header of a key's tokens (RFC 9068 2.1), encoded. Fixed member order, no white space.
-fn header_segment(alg: &str, kid: &str) -> String {
+pub(crate) fn header_segment(alg: &str, kid: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!(r#"{{"typ":"at+jwt","alg":"{alg}","kid":"{kid}"}}"#))
 }
 

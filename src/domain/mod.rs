@@ -4,6 +4,7 @@ pub mod account;
 pub mod clock;
 pub mod email;
 pub mod id;
+pub mod key_schedule;
 pub mod keyring;
 pub mod name;
 pub mod password;

@@ -14,6 +14,9 @@ use crate::domain::keyring::Keyring;
 /// Longer tokens are refused before anything is decoded. Ours are about 700 bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
+/// The longest life that a configuration or an operator may give an access token.
+pub const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How far the clocks of replicas may differ.
 pub const LEEWAY: Duration = Duration::from_secs(5);
 

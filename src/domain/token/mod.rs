@@ -4,7 +4,11 @@
 //! and time; whether the session has ended since is the caller's next question (`live::TokenCheck`).
 
 mod access;
+mod header;
 mod refusal;
 
-pub use access::{CLIENT_ID, Grant, LEEWAY, MAX_TOKEN_BYTES, Parties, VerifiedClaims, mint, verify};
+pub use access::{
+    CLIENT_ID, Grant, LEEWAY, LONGEST_LIFE, MAX_TOKEN_BYTES, Parties, VerifiedClaims, mint, verify,
+};
+pub use header::kid_of_our_form;
 pub use refusal::TokenRefusal;
