@@ -94,6 +94,11 @@ pub fn authenticate(
                 metrics.auth_passed();
                 return Ok(verified);
             }
+            Err(refusal) if refusal.is_our_fault() => {
+                metrics.auth_failed(refusal.as_str());
+                let (problem, reason) = (Problem::unavailable(), refusal.as_str());
+                return Err(Denied { problem, reason, refusal: Some(refusal) });
+            }
             Err(refusal) => (refusal.as_str(), Problem::invalid_token(), Some(refusal)),
         },
     };

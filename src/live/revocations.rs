@@ -1,10 +1,10 @@
-//! Sessions that ended before their tokens did, as far as this process knows.
+//! Sessions and keys that ended before their tokens did, as far as this process knows.
 //!
 //! Reads are wait-free and do not slow down with the number of entries. An entry is forgotten once its
 //! session would have expired by itself, for then no token of it can be alive.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
@@ -14,6 +14,10 @@ use crate::domain::revocation::{Revocation, Revoked};
 struct Shared {
     /// Session to the end of its natural life.
     ended: papaya::HashMap<SessionId, Timestamp>,
+    /// Retired key to the end of its last token.
+    keys: papaya::HashMap<String, Timestamp>,
+    /// Grows with `keys`, after them.
+    key_epoch: AtomicU32,
     /// When the durable store was last known to hold nothing newer, in Unix milliseconds.
     followed_at: AtomicI64,
 }
@@ -39,6 +43,16 @@ impl LiveRevocations {
         self.0.ended.pin().contains_key(&session)
     }
 
+    /// Whether the key was retired.
+    pub fn contains_key(&self, kid: &str) -> bool {
+        self.0.keys.pin().contains_key(kid)
+    }
+
+    /// Another number once more keys are retired. To be read before [`LiveRevocations::contains_key`].
+    pub fn key_epoch(&self) -> u32 {
+        self.0.key_epoch.load(Ordering::Acquire)
+    }
+
     /// How many are remembered.
     pub fn len(&self) -> usize {
         self.0.ended.len()
@@ -56,7 +70,7 @@ impl LiveRevocations {
 }
 
 impl RevocationPublisher {
-    /// Refuses the sessions from now on.
+    /// Refuses the sessions, and the tokens of the keys, from now on.
     pub fn add<'a>(&self, revocations: impl IntoIterator<Item = &'a Revocation>) {
         let ended = self.0.ended.pin();
         for revocation in revocations {
@@ -64,10 +78,18 @@ impl RevocationPublisher {
                 Revoked::Session { id, .. } => {
                     ended.insert(*id, revocation.forget_at);
                 }
-                // Not written yet: keys cannot be retired so far.
-                Revoked::Key { .. } => {}
+                Revoked::Key { kid } => {
+                    if self.0.keys.pin().insert(kid.clone(), revocation.forget_at).is_none() {
+                        self.0.key_epoch.fetch_add(1, Ordering::Release);
+                    }
+                }
             }
         }
+    }
+
+    /// Whether the key was retired.
+    pub fn contains_key(&self, kid: &str) -> bool {
+        self.0.keys.pin().contains_key(kid)
     }
 
     /// Says that the durable store held nothing newer at `asked_at`.
@@ -78,6 +100,7 @@ impl RevocationPublisher {
     /// Forgets sessions that would have expired before `before`.
     pub fn prune(&self, before: Timestamp) {
         self.0.ended.pin().retain(|_, expires_at| *expires_at >= before);
+        self.0.keys.pin().retain(|_, forget_at| *forget_at >= before);
     }
 }
 
