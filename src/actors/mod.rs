@@ -15,7 +15,7 @@ mod error;
 mod handle;
 mod hasher;
 mod job;
-pub mod keys;
+mod keys;
 mod outage;
 mod random;
 mod requests;
@@ -28,6 +28,7 @@ mod system;
 
 pub use error::AuthError;
 pub use handle::AuthHandle;
+pub use keys::{KEY_ENCRYPTION_FILE, KeyRefusal, ListedKey, RetireKey, RotateKey};
 pub use random::random_bytes;
 pub use requests::{ClientFacts, Login, Logout, Readiness, Registration, TokenGrant};
 pub use system::{AuthSystem, MigrationRun, StartError, migrations};

@@ -142,7 +142,7 @@ async fn begin(
         issued_at: now,
         expires_at: now.plus(access_lifetime.min(session_lifetime)),
     };
-    let text = token::mint(&grant, &shop.parties, &shop.keys.load())
+    let text = token::mint(&grant, &shop.parties, &*shop.signing_ring()?)
         .map_err(|error| AuthError::Internal(format!("signing failed: {error}")))?;
     Ok(TokenGrant {
         account_id: account.id,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bearer::Presented;
 use crate::actors::{AuthHandle, ClientFacts};
@@ -18,6 +19,8 @@ pub struct ApiState {
     pub check: Arc<TokenCheck>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// For how long a service may keep the published keys.
+    pub keys_max_age: Duration,
     /// Whether anybody may register.
     pub registration_open: bool,
 }
