@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::AppError;
 use super::runtime::install_crypto;
-use crate::actors::{AuthSystem, MigrationRun, Registration, migrations};
+use crate::actors::{AuthHandle, AuthSystem, MigrationRun, Registration, migrations};
 use crate::config::Settings;
 use crate::domain::account::Account;
 use crate::domain::email::EmailAddress;
@@ -160,7 +160,14 @@ impl Operator {
             .collect()
     }
 
-    fn run<T>(&self, call: impl Future<Output = Result<T, crate::actors::AuthError>>) -> Result<T, AppError> {
+    pub(super) fn handle(&self) -> AuthHandle {
+        self.system.handle()
+    }
+
+    pub(super) fn run<T>(
+        &self,
+        call: impl Future<Output = Result<T, crate::actors::AuthError>>,
+    ) -> Result<T, AppError> {
         match self.system.run(call) {
             Some(outcome) => Ok(outcome?),
             None => Err(AppError::Failed("the actors have stopped".to_owned())),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{completions, config, health, migrate, serve, token, user};
+use super::{completions, config, health, key, migrate, serve, token, user};
 
 /// An authentication gateway: registers people, logs them in, and lets only requests with a token that is
 /// valid now reach the services behind it.
@@ -52,6 +52,9 @@ pub enum Command {
     /// Create, list, disable and enable accounts
     #[command(subcommand, after_help = user::EXAMPLES)]
     User(user::UserCommand),
+    /// List, rotate and retire signing keys
+    #[command(subcommand, after_help = key::EXAMPLES)]
+    Key(key::KeyCommand),
     /// Make tokens for tests and load
     #[command(subcommand, after_help = token::EXAMPLES)]
     Token(token::TokenCommand),

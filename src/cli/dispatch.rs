@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Cli, CliError, Command, completions, config, health, migrate, serve, token, user};
+use super::{Cli, CliError, Command, completions, config, health, key, migrate, serve, token, user};
 
 /// Runs the command; what it prints goes to standard output.
 ///
@@ -21,6 +21,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Serve(args) => serve::run(&args, global),
         Command::Migrate(command) => migrate::run(&command, global, &mut out),
         Command::User(command) => user::run(&command, global, &mut out),
+        Command::Key(command) => key::run(&command, global, &mut out),
         Command::Token(command) => token::run(&command, global, &mut out),
     };
     match result.and_then(|()| Ok(out.flush()?)) {

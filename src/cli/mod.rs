@@ -6,6 +6,7 @@
 pub mod completions;
 pub mod config;
 pub mod health;
+pub mod key;
 pub mod migrate;
 pub mod serve;
 pub mod token;
