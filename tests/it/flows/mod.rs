@@ -7,6 +7,7 @@ mod disabled_accounts;
 mod durability;
 mod forged_claims;
 mod forged_tokens;
+mod key_rotation;
 mod login;
 mod login_refusals;
 mod logout;
