@@ -6,6 +6,7 @@ pub mod client;
 pub mod clock;
 pub mod email;
 pub mod id;
+pub mod key_schedule;
 pub mod keyring;
 pub mod name;
 pub mod password;

@@ -15,8 +15,8 @@ mod refresh;
 pub mod sqlite;
 
 pub use contract::{
-    DurableStore, ENDED_AT_ONCE, EndedSessions, MigrationStatus, OneTimeCode, PasswordChange, SealedKey,
-    SharedStore, StoreError,
+    DurableStore, ENDED_AT_ONCE, EndedSessions, KeyRetirement, MigrationStatus, OneTimeCode, PasswordChange,
+    SealedKey, SharedStore, StoreError,
 };
 pub use observer::{StoreObserver, Unobserved};
 pub use refresh::{Presentation, Refreshed, Turn};
