@@ -3,6 +3,7 @@
 pub mod account;
 pub mod clock;
 pub mod email;
+pub mod feed;
 pub mod id;
 pub mod keyring;
 pub mod name;
