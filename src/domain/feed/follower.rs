@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::durable_lane::DurableLane;
+use super::lease::Lease;
+use super::need::Need;
 use super::stream_lane::{Fate, OpenStream, StreamLane};
-use super::{DurablePage, Lease, Monotonic, Position, Renewal, StreamAnswer};
+use super::{DurablePage, Monotonic, Position, Renewal, StreamAnswer};
 
 /// What does not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -159,12 +161,12 @@ impl Follower {
             }
             Event::StreamOpened { outcome } => {
                 self.stream = match outcome {
-                    Ok(head) => StreamLane::Open(OpenStream::new(now, head)),
+                    Ok(head) => StreamLane::Open(OpenStream::new(head)),
                     Err(_) => StreamLane::Closed,
                 };
                 self.durable.read_wanted |= outcome.is_ok();
             }
-            Event::StreamRead { began, outcome } => self.stream_read(now, began, outcome, &mut actions),
+            Event::StreamRead { began, outcome } => self.stream_read(began, outcome, &mut actions),
             Event::StreamReset => self.stream = StreamLane::Closed,
         }
         self.ask_durable(now, &mut actions);
@@ -193,12 +195,12 @@ impl Follower {
     }
 
     /// Whether an answer of the stream to a question sent at `asked` counts: the durable store vouches for the
-    /// stream (read to its end after the stream was identified), and no writer overlooks this replica (registered
-    /// without a break since before that read, and the registration still holds).
+    /// stream (it was read to its end after the stream was identified), and no writer overlooks this replica (it
+    /// was read to its end after the registration, which holds without a break since then).
     pub fn trusts_stream(&self, asked: Monotonic) -> bool {
         let StreamLane::Open(stream) = &self.stream else { return false };
-        let (Some(vouched), Some(lease)) = (stream.vouched_since(), self.lease) else { return false };
-        vouched >= lease.unbroken_since() && lease.holds(asked)
+        let registered = |lease: &Lease| lease.caught_up.is_met() && lease.holds(asked);
+        stream.is_vouched() && self.lease.as_ref().is_some_and(registered)
     }
 
     fn tick(&mut self, now: Monotonic, actions: &mut Vec<Action>) {
@@ -237,7 +239,10 @@ impl Follower {
             return;
         }
         if let StreamLane::Open(stream) = &mut self.stream {
-            stream.read_of_store(began, page.newest);
+            stream.read_store(page.newest);
+        }
+        if let Some(lease) = &mut self.lease {
+            lease.caught_up.read();
         }
         self.prove(began, Source::Durable, actions);
         self.durable.register_wanted |= self.rules.has_stream;
@@ -248,9 +253,8 @@ impl Follower {
         self.durable.answers = outcome.is_ok();
         match outcome {
             Ok(renewal) => {
-                let lease = Lease::after(self.lease, began, now, renewal, self.rules.lease);
-                // Registered anew: the stream counts again after a read that begins from now on.
-                self.durable.read_wanted |= lease.unbroken_since() == now;
+                let lease = Lease::after(self.lease.take(), began, now, renewal, self.rules.lease);
+                self.durable.read_wanted |= lease.caught_up == Need::Unasked;
                 self.lease = Some(lease);
             }
             Err(_) => self.durable.registered = None,
@@ -259,7 +263,6 @@ impl Follower {
 
     fn stream_read(
         &mut self,
-        now: Monotonic,
         began: Monotonic,
         outcome: Result<StreamAnswer, Failure>,
         actions: &mut Vec<Action>,
@@ -277,17 +280,17 @@ impl Follower {
                 return;
             }
         };
-        if stream.vouched_since().is_none() {
+        if !stream.is_vouched() {
             // No longer: while the question was under way the durable store went back.
             return;
         }
         for entry in &answer.entries {
-            stream.saw(entry.number, now);
+            stream.saw(entry.number);
             let next = self.position.number.saturating_add(1);
             if entry.number == next {
                 self.position = *entry;
             } else if entry.number > next {
-                stream.miss(now);
+                stream.miss();
                 self.durable.read_wanted = true;
                 actions.push(Action::Resync(ResyncCause::Gap));
                 return;
@@ -308,13 +311,19 @@ impl Follower {
         if lane.busy {
             return;
         }
-        let sent = self.lease.map(Lease::sent);
+        let sent = self.lease.as_ref().map(Lease::sent);
         let register = std::mem::take(&mut lane.register_wanted)
             && lane.registration_is_due(self.position.number, sent, now);
         let first = register && self.lease.is_none();
         if lane.read_wanted && !first {
             lane.read_wanted = false;
             lane.register_wanted = register;
+            if let StreamLane::Open(stream) = &mut self.stream {
+                stream.ask_store();
+            }
+            if let Some(lease) = &mut self.lease {
+                lease.caught_up.ask();
+            }
             actions.push(Action::ReadDurable { after: self.position });
         } else if register {
             lane.registered = Some(self.position.number);
@@ -334,7 +343,7 @@ impl Follower {
         }
         match stream.fate {
             Fate::Read => {
-                if stream.vouched_since().is_some() {
+                if stream.is_vouched() {
                     stream.busy = true;
                     actions.push(Action::ReadStream { after: self.position.number });
                 }

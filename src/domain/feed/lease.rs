@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Monotonic;
+use super::need::Need;
 
 /// What the durable store answered to a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,46 +14,36 @@ pub enum Renewal {
     New,
 }
 
-/// The registration in force. A writer that reads the registrations counts this replica at every moment from
-/// `unbroken_since` until at least `sent` plus the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Lease {
-    unbroken_since: Monotonic,
+/// The registration in force. A writer that reads the registrations counts this replica until at least `sent`
+/// plus the limit, by the store's own clock, which starts after `sent`: the replica's view ends first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Lease {
     sent: Monotonic,
     limit: Duration,
+    /// What was acknowledged while no registration was in force is read from the durable store after it is.
+    pub(super) caught_up: Need,
 }
 
 impl Lease {
     /// A registration was sent at `sent` and its answer arrived `now`; before it there was `before`.
-    ///
-    /// The row's own clock is the store's, and starts after `sent`. So the replica's view ends first.
-    pub fn after(
+    pub(super) fn after(
         before: Option<Self>,
         sent: Monotonic,
         now: Monotonic,
         renewal: Renewal,
         limit: Duration,
     ) -> Self {
-        match before {
-            Some(before) if renewal == Renewal::Renewed && before.holds(now) => {
-                Self { unbroken_since: before.unbroken_since, sent: before.sent.max(sent), limit }
-            }
-            Some(_) | None => Self { unbroken_since: now, sent, limit },
-        }
+        let unbroken = before.filter(|before| renewal == Renewal::Renewed && before.holds(now));
+        Self { sent, limit, caught_up: unbroken.map_or(Need::Unasked, |before| before.caught_up) }
     }
 
-    /// Whether what was true at `now` may rest on this registration.
-    pub fn holds(self, now: Monotonic) -> bool {
-        now.since(self.sent) <= self.limit
-    }
-
-    /// From when on no writer has overlooked this replica.
-    pub const fn unbroken_since(self) -> Monotonic {
-        self.unbroken_since
+    /// Whether what is asked at this moment may rest on the registration.
+    pub(super) fn holds(&self, asked: Monotonic) -> bool {
+        asked.since(self.sent) <= self.limit
     }
 
     /// When it was last renewed.
-    pub const fn sent(self) -> Monotonic {
+    pub(super) const fn sent(&self) -> Monotonic {
         self.sent
     }
 }

@@ -20,6 +20,7 @@ mod durable_lane;
 mod follower;
 mod lease;
 mod monotonic;
+mod need;
 mod position;
 mod stream_lane;
 #[cfg(test)]
@@ -27,6 +28,6 @@ mod tests;
 
 pub use acknowledgement::{Acknowledgement, Published, Registration, Verdict};
 pub use follower::{Action, Event, Failure, Follower, FollowerRules, ResyncCause, Source};
-pub use lease::{Lease, Renewal};
+pub use lease::Renewal;
 pub use monotonic::Monotonic;
 pub use position::{DurablePage, Position, StreamAnswer};

@@ -1,6 +1,6 @@
 //! What is asked of the stream, one question at a time, and whether its answers count.
 
-use super::Monotonic;
+use super::need::Need;
 
 /// The connection to the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,14 +20,13 @@ pub(super) enum StreamLane {
 pub(super) struct OpenStream {
     /// A question is under way.
     pub(super) busy: bool,
-    /// When the answer to its identification arrived.
-    identified_at: Monotonic,
-    /// When the last complete read of the durable store began.
-    vouched: Option<Monotonic>,
-    /// The highest number that it is known to hold, and since when that is known.
-    head: (i64, Monotonic),
-    /// An entry was missing; nothing is read until the durable store was, after this.
-    gap: Option<Monotonic>,
+    /// Whatever the stream did not carry is read from the durable store after it was identified.
+    identified: Need,
+    /// An entry was missing; nothing is read until the durable store was.
+    gap: Need,
+    /// The highest number that it is known to hold, which the durable store must have given out.
+    head: i64,
+    head_seen: Need,
     /// What becomes of it once no question is under way.
     pub(super) fate: Fate,
 }
@@ -44,46 +43,50 @@ pub(super) enum Fate {
 }
 
 impl OpenStream {
-    pub(super) const fn new(now: Monotonic, head: i64) -> Self {
+    pub(super) const fn new(head: i64) -> Self {
         Self {
             busy: false,
-            identified_at: now,
-            vouched: None,
-            head: (head, now),
-            gap: None,
+            identified: Need::Unasked,
+            gap: Need::Met,
+            head,
+            head_seen: Need::Unasked,
             fate: Fate::Read,
         }
     }
 
-    /// A read of the durable store that began then has reached its end, where `newest` was the highest number.
-    pub(super) fn read_of_store(&mut self, began: Monotonic, newest: i64) {
-        if began >= self.head.1 && newest < self.head.0 {
-            // What is in the stream was committed before it went there; this store never heard of it.
+    /// The durable store is asked now.
+    pub(super) fn ask_store(&mut self) {
+        self.needs().into_iter().for_each(Need::ask);
+    }
+
+    /// A read of the durable store has reached its end; `newest` is the highest number that it ever gave out.
+    pub(super) fn read_store(&mut self, newest: i64) {
+        self.needs().into_iter().for_each(Need::read);
+        // What is in the stream was committed before it went there; this store never heard of it.
+        if self.head_seen.is_met() && newest < self.head {
             self.fate = Fate::Reset;
-            return;
-        }
-        self.vouched = Some(self.vouched.map_or(began, |before| before.max(began)));
-        if self.gap.is_some_and(|gap| began >= gap) {
-            self.gap = None;
         }
     }
 
     /// An entry with this number was seen.
-    pub(super) fn saw(&mut self, number: i64, now: Monotonic) {
-        if number > self.head.0 {
-            self.head = (number, now);
+    pub(super) fn saw(&mut self, number: i64) {
+        if number > self.head {
+            self.head = number;
+            self.head_seen = Need::Unasked;
         }
     }
 
     /// An entry is missing.
-    pub(super) fn miss(&mut self, now: Monotonic) {
-        self.gap = Some(now);
+    pub(super) fn miss(&mut self) {
+        self.gap = Need::Unasked;
     }
 
-    /// Since when the durable store vouches for it: whatever the stream did not carry was read there at a moment
-    /// when the stream was already the one that answers now. None: not yet.
-    pub(super) fn vouched_since(&self) -> Option<Monotonic> {
-        let usable = self.fate == Fate::Read && self.gap.is_none();
-        self.vouched.filter(|began| usable && *began >= self.identified_at)
+    /// Whether it may be read on: the durable store vouches for everything that it does not carry.
+    pub(super) fn is_vouched(&self) -> bool {
+        self.fate == Fate::Read && self.identified.is_met() && self.gap.is_met()
+    }
+
+    fn needs(&mut self) -> [&mut Need; 3] {
+        [&mut self.identified, &mut self.gap, &mut self.head_seen]
     }
 }
