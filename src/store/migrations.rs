@@ -17,6 +17,7 @@ pub(super) const POSTGRES: Embedded = &[
     ("V3__revocations", include_str!("../../migrations/postgres/V3__revocations.sql")),
     ("V4__signing_keys", include_str!("../../migrations/postgres/V4__signing_keys.sql")),
     ("V5__revoked_keys", include_str!("../../migrations/postgres/V5__revoked_keys.sql")),
+    ("V8__replicas", include_str!("../../migrations/postgres/V8__replicas.sql")),
 ];
 
 /// Those for SQLite.
@@ -26,6 +27,7 @@ pub(super) const SQLITE: Embedded = &[
     ("V3__revocations", include_str!("../../migrations/sqlite/V3__revocations.sql")),
     ("V4__signing_keys", include_str!("../../migrations/sqlite/V4__signing_keys.sql")),
     ("V5__revoked_keys", include_str!("../../migrations/sqlite/V5__revoked_keys.sql")),
+    ("V8__replicas", include_str!("../../migrations/sqlite/V8__replicas.sql")),
 ];
 
 /// Where refinery keeps what it applied.

@@ -14,7 +14,7 @@ pub mod redis;
 pub mod sqlite;
 
 pub use contract::{
-    DurableStore, ENDED_AT_ONCE, EndedSessions, MigrationStatus, OneTimeCode, SealedKey, SharedStore,
-    StoreError,
+    DurableStore, ENDED_AT_ONCE, EndedSessions, FeedConnection, FeedError, FeedPage, MigrationStatus,
+    OneTimeCode, RevocationFeed, RevocationPage, SealedKey, SharedStore, StoreError,
 };
 pub use observer::{StoreObserver, Unobserved};

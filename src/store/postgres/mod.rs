@@ -12,6 +12,7 @@ mod error;
 mod keys;
 mod migrate;
 mod pool;
+mod replicas;
 mod revocations;
 mod sessions;
 mod store;

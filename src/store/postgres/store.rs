@@ -1,6 +1,7 @@
 //! [`PostgresStore`]: the contract's calls, each one an operation on a pooled connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::Client;
@@ -9,16 +10,19 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::Failure;
 use super::pool::{CallPool, call};
-use super::{accounts, connect, keys, migrate, revocations, sessions};
+use super::{accounts, connect, keys, migrate, replicas, revocations, sessions};
 use crate::config::PostgresSettings;
 use crate::domain::account::{Account, Credentials, NewAccount};
 use crate::domain::clock::Timestamp;
-use crate::domain::id::{AccountId, SessionId};
+use crate::domain::feed::{Position, Registration, Renewal};
+use crate::domain::id::{AccountId, ReplicaId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
-use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError, StoreObserver};
+use crate::store::{
+    DurableStore, EndedSessions, MigrationStatus, RevocationPage, SealedKey, StoreError, StoreObserver,
+};
 
 /// Accounts, sessions, revocations and keys in Postgres 12 or newer.
 pub struct PostgresStore {
@@ -123,6 +127,27 @@ impl DurableStore for PostgresStore {
 
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
         call!(self.calls, |client| revocations::after(client, after, limit))
+    }
+
+    async fn follow_revocations(&self, after: Position, limit: u32) -> Result<RevocationPage, StoreError> {
+        call!(self.calls, |client| revocations::follow(client, after, limit))
+    }
+
+    async fn register_replica(
+        &self,
+        replica: ReplicaId,
+        followed: Position,
+        lease: Duration,
+    ) -> Result<Renewal, StoreError> {
+        call!(self.calls, |client| replicas::register(client, replica, followed, lease))
+    }
+
+    async fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+        call!(self.calls, |client| replicas::all(client))
+    }
+
+    async fn deregister_replica(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        call!(self.calls, |client| replicas::remove(client, replica))
     }
 
     async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError> {

@@ -10,6 +10,7 @@ mod error;
 mod keys;
 mod migrate;
 mod open;
+mod replicas;
 mod revocations;
 mod sessions;
 mod store;

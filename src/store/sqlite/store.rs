@@ -9,15 +9,18 @@ use rusqlite::Connection;
 
 use super::error::Failure;
 use super::thread::DatabaseThread;
-use super::{accounts, keys, migrate, open, revocations, sessions};
+use super::{accounts, keys, migrate, open, replicas, revocations, sessions};
 use crate::domain::account::{Account, Credentials, NewAccount};
 use crate::domain::clock::Timestamp;
-use crate::domain::id::{AccountId, SessionId};
+use crate::domain::feed::{Position, Registration, Renewal};
+use crate::domain::id::{AccountId, ReplicaId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
-use crate::store::{DurableStore, EndedSessions, MigrationStatus, SealedKey, StoreError, StoreObserver};
+use crate::store::{
+    DurableStore, EndedSessions, MigrationStatus, RevocationPage, SealedKey, StoreError, StoreObserver,
+};
 
 /// Deadline of one call. Longer than SQLite's own wait for another writer, so that a locked file says so.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -131,6 +134,27 @@ impl DurableStore for SqliteStore {
 
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
         self.call(move |connection| revocations::after(connection, after, limit)).await
+    }
+
+    async fn follow_revocations(&self, after: Position, limit: u32) -> Result<RevocationPage, StoreError> {
+        self.call(move |connection| revocations::follow(connection, after, limit)).await
+    }
+
+    async fn register_replica(
+        &self,
+        replica: ReplicaId,
+        followed: Position,
+        lease: Duration,
+    ) -> Result<Renewal, StoreError> {
+        self.call(move |connection| replicas::register(connection, replica, followed, lease)).await
+    }
+
+    async fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+        self.call(move |connection| replicas::all(connection)).await
+    }
+
+    async fn deregister_replica(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        self.call(move |connection| replicas::remove(connection, replica)).await
     }
 
     async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError> {
