@@ -149,7 +149,7 @@ async fn disable(shop: &Arc<Workshop>, id: AccountId) -> Result<Option<usize>, A
         };
         let more = ended.more;
         count += ended.revocations.len();
-        shop.publish_ended(ended);
+        shop.publish_ended(ended).await?;
         if !more {
             return Ok(Some(count));
         }

@@ -155,8 +155,7 @@ async fn begin(
 
 async fn logout(shop: &Arc<Workshop>, ask: Logout) -> Result<(), AuthError> {
     let ended = shop.durable.end_session(ask.session_id, EndReason::Logout, shop.clock.now()).await?;
-    shop.publish_ended(ended);
-    Ok(())
+    shop.publish_ended(ended).await
 }
 
 async fn mint(shop: &Workshop, ask: Mint) -> Result<TokenGrant, AuthError> {

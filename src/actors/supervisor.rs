@@ -16,17 +16,15 @@ use tokio::time::Instant;
 use super::AuthError;
 use super::accounts::{Accounts, AccountsMessage};
 use super::hasher::{HashPlan, HashWork, Hasher};
-use super::job;
-use super::revocations::{Revocations, RevocationsMessage};
+use super::revocations::{Membership, Revocations, RevocationsMessage};
 use super::sessions::{Sessions, SessionsMessage};
 use super::status_indexes::StatusIndexes;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
-use crate::domain::revocation::Revocation;
 use crate::domain::session::Session;
 use crate::domain::token::Parties;
-use crate::live::{Clock, LiveKeys, RevocationPublisher};
-use crate::store::{DurableStore, EndedSessions, SharedStore, StoreError};
+use crate::live::{Clock, LiveKeys, LiveRevocations, RevocationPublisher};
+use crate::store::{DurableStore, RevocationFeed, SharedStore, StoreError};
 use crate::telemetry::metrics::Metrics;
 
 /// Restarts that are allowed within [`WINDOW`].
@@ -77,6 +75,10 @@ pub struct Workshop {
     pub durable: Arc<dyn DurableStore>,
     /// What may be lost.
     pub shared: Arc<dyn SharedStore>,
+    /// The stream of revocations, where replicas share one.
+    pub feed: Option<Arc<dyn RevocationFeed>>,
+    /// This process among the replicas.
+    pub membership: Membership,
     /// The time.
     pub clock: Clock,
     /// Issuer and audience.
@@ -85,6 +87,10 @@ pub struct Workshop {
     pub keys: LiveKeys,
     /// Where ended sessions are published.
     pub revocations: RevocationPublisher,
+    /// What is published there.
+    pub known: LiveRevocations,
+    /// The revocation follower.
+    pub follower: Slot<RevocationsMessage>,
     /// Life of an access token.
     pub access_lifetime: Duration,
     /// Life of a session.
@@ -108,22 +114,6 @@ impl Workshop {
             return Err(AuthError::Unavailable("the hash pool is restarting".to_owned()));
         }
         outcome.await.unwrap_or_else(|_| Err(AuthError::Unavailable("the hash was lost".to_owned())))
-    }
-
-    /// Refuses the sessions from now on, in this process at once. The durable row is already written. Their
-    /// records in the shared store go afterwards: nobody waits for it, for the revocation decides.
-    pub fn publish_ended(self: &Arc<Self>, ended: EndedSessions) {
-        self.revocations.add(&ended.revocations);
-        let shop = Arc::clone(self);
-        job::spawn(async move {
-            for session in ended.revocations.iter().filter_map(Revocation::session_id) {
-                if let Err(error) = shop.shared.remove_session(session).await {
-                    // The store layer says that it is down; the records expire by themselves.
-                    tracing::debug!(%error, "session records not removed");
-                    return;
-                }
-            }
-        });
     }
 
     /// Keeps a live session's record in the shared store. Nothing depends on it.
@@ -190,8 +180,6 @@ pub struct Slots {
     pub accounts: Slot<AccountsMessage>,
     /// Sessions.
     pub sessions: Slot<SessionsMessage>,
-    /// The revocation follower.
-    pub revocations: Slot<RevocationsMessage>,
 }
 
 /// What the supervisor starts with.
@@ -228,6 +216,10 @@ impl Actor for Supervisor {
     ) -> Result<SupervisorState, ActorProcessingErr> {
         let mut state = SupervisorState { parts, running: Vec::new(), restarts: VecDeque::new() };
         for child in Child::ALL {
+            if child == Child::Revocations && !state.parts.workshop.membership.serves() {
+                // A command refuses nobody.
+                continue;
+            }
             state.parts.workshop.metrics.watch_actor(child.name());
             state.start(child, &myself).await?;
         }
@@ -298,9 +290,9 @@ impl SupervisorState {
                 id
             }
             Child::Revocations => {
-                let (actor, _) = Actor::spawn_linked(None, Revocations, shop, cell).await?;
+                let (actor, _) = Actor::spawn_linked(None, Revocations, Arc::clone(&shop), cell).await?;
                 let id = actor.get_id();
-                slots.revocations.put(actor);
+                shop.follower.put(actor);
                 id
             }
         };

@@ -205,6 +205,8 @@ pub trait DurableStore: Send + Sync + 'static {
     /// position is none of this store's (a restored backup, a failover that lost commits) is answered from the
     /// beginning.
     async fn follow_revocations(&self, after: Position, limit: u32) -> Result<RevocationPage, StoreError>;
+    /// The revocation with the highest number that is still kept.
+    async fn newest_revocation(&self) -> Result<Option<Revocation>, StoreError>;
     /// Keeps a replica's registration: it has followed up to there, and may go on without this store for `lease`.
     /// The first one of a replica, which counts from the beginning, is committed to disk; a later one may be lost
     /// in a crash.

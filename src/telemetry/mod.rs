@@ -11,6 +11,9 @@ pub mod metrics;
 mod panics;
 
 pub use access::{ACCESS_TARGET, AccessLine};
-pub use labels::{AuthResult, ConnectionRefusal, HashResult, LoginResult, Outcome, RegistrationResult};
+pub use labels::{
+    AuthResult, ConnectionRefusal, FeedResync, HashResult, LoginResult, Outcome, RegistrationResult,
+    RevocationSource,
+};
 pub use logs::{DroppedLines, LogError, LogFormatChoice, LogGuard, init};
 pub use panics::log_panics;

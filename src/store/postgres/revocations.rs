@@ -34,6 +34,9 @@ const AFTER: &str = "SELECT number, session_id, status_index, kid, session_expir
 const READER: &str = "SELECT last, CASE WHEN $1 > last OR EXISTS (SELECT 1 FROM revocations \
     WHERE number = $1 AND session_id IS DISTINCT FROM $2) THEN 0 ELSE $1 END AS start FROM revocation_counter";
 
+const NEWEST: &str = "SELECT number, session_id, status_index, kid, session_expires_at, revoked_at, reason \
+    FROM revocations ORDER BY number DESC LIMIT 1";
+
 /// Rows that another call holds are left for the next time, rather than waited for.
 const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions \
     WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
@@ -120,6 +123,11 @@ pub(super) async fn follow(client: &Client, after: Position, limit: u32) -> Resu
     let (newest, start): (i64, i64) = (column(&row, "last")?, column(&row, "start")?);
     let revocations = self::after(client, start, limit).await?;
     Ok(RevocationPage::new(revocations, limit, start != after.number, newest))
+}
+
+pub(super) async fn newest(client: &Client) -> Result<Option<Revocation>, Failure> {
+    let select = client.prepare_cached(NEWEST).await?;
+    Ok(client.query_opt(&select, &[]).await?.as_ref().map(read).transpose()?)
 }
 
 pub(super) async fn prune(client: &mut Client, before: Timestamp, limit: u32) -> Result<u64, Failure> {

@@ -133,6 +133,10 @@ impl DurableStore for PostgresStore {
         call!(self.calls, |client| revocations::follow(client, after, limit))
     }
 
+    async fn newest_revocation(&self) -> Result<Option<Revocation>, StoreError> {
+        call!(self.calls, |client| revocations::newest(client))
+    }
+
     async fn register_replica(
         &self,
         replica: ReplicaId,

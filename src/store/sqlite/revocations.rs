@@ -29,6 +29,9 @@ const AFTER: &str = "SELECT number, session_id, status_index, kid, session_expir
 const READER: &str = "SELECT last, CASE WHEN ?1 > last OR EXISTS (SELECT 1 FROM revocations \
     WHERE number = ?1 AND session_id IS NOT ?2) THEN 0 ELSE ?1 END AS start FROM revocation_counter";
 
+const NEWEST: &str = "SELECT number, session_id, status_index, kid, session_expires_at, revoked_at, reason \
+    FROM revocations ORDER BY number DESC LIMIT 1";
+
 const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions \
     WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";
 
@@ -107,6 +110,12 @@ pub(super) fn follow(
         .ok_or_else(|| corrupt("revocation_counter is empty".to_owned()))?;
     let revocations = self::after(connection, start, limit)?;
     Ok(RevocationPage::new(revocations, limit, start != after.number, newest))
+}
+
+pub(super) fn newest(connection: &Connection) -> Result<Option<Revocation>, Failure> {
+    let mut select = connection.prepare_cached(NEWEST)?;
+    let mut rows = select.query([])?;
+    rows.next()?.map(read).transpose()
 }
 
 pub(super) fn prune(connection: &mut Connection, before: Timestamp, limit: u32) -> Result<u64, Failure> {

@@ -140,6 +140,10 @@ impl DurableStore for SqliteStore {
         self.call(move |connection| revocations::follow(connection, after, limit)).await
     }
 
+    async fn newest_revocation(&self) -> Result<Option<Revocation>, StoreError> {
+        self.call(|connection| revocations::newest(connection)).await
+    }
+
     async fn register_replica(
         &self,
         replica: ReplicaId,

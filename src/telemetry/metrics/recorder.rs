@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
+use prometheus::{
+    Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
 
 use super::families;
 use super::process::ProcessMetrics;
@@ -12,7 +14,8 @@ use super::register::Registrar;
 use super::routes::RouteMetrics;
 use super::stores::StoreMetrics;
 use crate::telemetry::{
-    AuthResult, ConnectionRefusal, DroppedLines, HashResult, LoginResult, Outcome, RegistrationResult,
+    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HashResult, LoginResult, Outcome,
+    RegistrationResult, RevocationSource,
 };
 
 /// A metric could not be made, registered or rendered. The families are constants, so this is a
@@ -49,6 +52,8 @@ pub struct Metrics {
     /// [`families::REVOCATIONS`]
     pub revocations: IntGauge,
     revocation_lag: Gauge,
+    revocation_resyncs: IntCounterVec,
+    revocation_source_up: IntGaugeVec,
     logins: IntCounterVec,
     registrations: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
@@ -89,6 +94,8 @@ impl Metrics {
             connections_refused: make.int_counters(families::CONNECTIONS_REFUSED)?,
             revocations: make.int_gauge(families::REVOCATIONS)?,
             revocation_lag: make.gauge(families::REVOCATION_LAG)?,
+            revocation_resyncs: make.int_counters(families::REVOCATION_RESYNCS)?,
+            revocation_source_up: make.int_gauges(families::REVOCATION_SOURCE_UP)?,
             logins: make.int_counters(families::LOGINS)?,
             registrations: make.int_counters(families::REGISTRATIONS)?,
             log_lines_dropped: make.int_counter(families::LOG_LINES_DROPPED)?,
@@ -106,6 +113,7 @@ impl Metrics {
         LoginResult::ALL.iter().for_each(|result| add(&self.logins, &[result.as_str()], 0));
         RegistrationResult::ALL.iter().for_each(|result| add(&self.registrations, &[result.as_str()], 0));
         HashResult::ALL.iter().for_each(|result| add(&self.hash_jobs, &[result.as_str()], 0));
+        FeedResync::ALL.iter().for_each(|cause| add(&self.revocation_resyncs, &[cause.as_str()], 0));
         ConnectionRefusal::ALL.iter().for_each(|why| add(&self.connections_refused, &[why.as_str()], 0));
     }
 
@@ -187,6 +195,18 @@ impl Metrics {
     /// The last proof that the revocations in memory are complete is this old.
     pub fn revocation_lag(&self, lag: Duration) {
         self.revocation_lag.set(lag.as_secs_f64());
+    }
+
+    /// The stream of revocations does not count until the durable store was read.
+    pub fn feed_resync(&self, cause: FeedResync) {
+        add(&self.revocation_resyncs, &[cause.as_str()], 1);
+    }
+
+    /// Whether a source of revocations proves at present that all are known.
+    pub fn revocation_source(&self, source: RevocationSource, is_up: bool) {
+        if let Ok(gauge) = self.revocation_source_up.get_metric_with_label_values(&[source.as_str()]) {
+            gauge.set(i64::from(is_up));
+        }
     }
 
     /// A login was tried.
