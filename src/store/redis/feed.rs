@@ -21,6 +21,9 @@ use crate::store::{FeedConnection, FeedError, FeedPage, StoreError};
 
 /// How long a read waits for an entry.
 const BLOCK: Duration = Duration::from_millis(200);
+/// How much longer its answer may take. Generous: a late answer proves nothing new, but a connection that is given
+/// up costs the trust in the stream until the durable store answers.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Entries read at once.
 const PAGE: usize = 1_000;
 /// How the names of our groups begin.
@@ -107,7 +110,7 @@ impl Follower {
         read.cmd("XREAD").arg("COUNT").arg(PAGE).arg("BLOCK").arg(BLOCK.as_millis().to_string());
         read.arg("STREAMS").arg(&self.key).arg(format!("{after}-0"));
         read.cmd("XGROUP").arg("SETID").arg(&self.key).arg(&self.group).arg("0");
-        let deadline = BLOCK.saturating_add(self.deadline);
+        let deadline = BLOCK.saturating_add(PATIENCE.max(self.deadline));
         let answers: Vec<RedisResult<Value>> = self.ask(deadline, read.ignore_errors()).await?;
         let mut answers = answers.into_iter();
         let (Some(entries), Some(identity)) = (answers.next(), answers.next()) else {
