@@ -3,12 +3,14 @@
 
 mod accounts;
 mod expiring;
+mod feed;
 mod fixtures;
 mod keys;
 mod migrations;
 mod outages;
 mod postgres;
 mod redis;
+mod replicas;
 mod revocations;
 mod sessions;
 mod sqlite;
