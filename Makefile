@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench clean setup setup-test
+.PHONY: help run test check fmt bench bench-revocation clean setup setup-test
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -36,7 +36,10 @@ fmt: ## format the code
 	cargo fmt --all
 
 bench: setup ## measure the hot path (criterion)
-	cargo bench --locked
+	cargo bench --locked --bench hot_path
+
+bench-revocation: setup-test ## measure how soon ends are known elsewhere, and a million of them
+	cargo bench --locked --bench revocation
 
 clean: ## remove what was built (accounts and keys in .gateward/ stay)
 	cargo clean
