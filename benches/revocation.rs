@@ -107,8 +107,13 @@ fn refusal_at(address: SocketAddr, token: &str) -> (Receiver<()>, Receiver<Insta
         loop {
             connection.write_all(request.as_bytes()).unwrap();
             match status(&mut connection) {
-                200 => drop(admitted.send(())),
-                401 => return drop(refused.send(Instant::now())),
+                200 => {
+                    let _not_awaited = admitted.send(());
+                }
+                401 => {
+                    let _not_awaited = refused.send(Instant::now());
+                    return;
+                }
                 other => panic!("{other}"),
             }
         }

@@ -16,4 +16,5 @@ mod races;
 mod redis_outage;
 mod registration;
 mod replicas;
+mod revocation_feed;
 mod stored_hashes;
