@@ -25,13 +25,14 @@ use gateward::domain::id::{AccountId, SessionId, TokenId};
 use gateward::domain::keyring::{KeyAlgorithm, Keyring, SigningKey};
 use gateward::domain::password::{Password, PasswordPolicy};
 use gateward::domain::revocation::{Revocation, Revoked};
-use gateward::domain::route::{Access, OnStale, Route, RouteTable};
+use gateward::domain::route::{Access, OnRevoke, OnStale, Route, RouteTable};
 use gateward::domain::session::EndReason;
 use gateward::domain::token::{Grant, Parties, mint};
 use gateward::gateway::Admission;
 use gateward::gateway::request::{CanonicalRequest, HeadLimits};
 use gateward::live::{
-    Clock, LiveRevocations, Moment, RevocationPublisher, TokenCheck, keys_channel, revocations_channel,
+    Clock, LiveRevocations, Moment, OpenConnection, RevocationPublisher, TokenCheck, keys_channel,
+    revocations_channel,
 };
 use gateward::telemetry::metrics::Metrics;
 
@@ -41,6 +42,7 @@ const LIMITS: HeadLimits =
 
 struct Bench {
     admission: Admission,
+    connection: OpenConnection,
     revocations: RevocationPublisher,
     request: CanonicalRequest,
     session: SessionId,
@@ -76,6 +78,7 @@ fn token(ring: &Keyring, number: u64) -> (String, SessionId) {
         email: "ada@example.org".into(),
         issued_at: NOW,
         expires_at: NOW.plus(Duration::from_secs(900)),
+        status: None,
     };
     (mint(&grant, &parties(), ring).unwrap(), session_id)
 }
@@ -110,6 +113,7 @@ fn bench(key: SigningKey) -> Bench {
             access: Access::Public,
             forward_authorization: false,
             on_stale: OnStale::Refuse,
+            on_revoke: OnRevoke::Close,
         },
         Route {
             path: "/api".into(),
@@ -117,19 +121,21 @@ fn bench(key: SigningKey) -> Bench {
             access: Access::Authenticated,
             forward_authorization: false,
             on_stale: OnStale::Refuse,
+            on_revoke: OnRevoke::Close,
         },
     ];
     let table = Arc::new(RouteTable::new(routes).unwrap());
     let metrics = Arc::new(Metrics::new(0).unwrap());
-    Bench { admission: Admission::new(table, check, metrics), revocations, request, session }
+    let connection = check.open_requests().connection();
+    Bench { admission: Admission::new(table, check, metrics), connection, revocations, request, session }
 }
 
 fn hot_path(c: &mut Criterion) {
     for (name, key) in keys() {
         let bench = bench(key);
-        bench.admission.admit(&bench.request).unwrap();
+        bench.admission.admit(&bench.request, &bench.connection).unwrap();
         c.bench_function(&format!("warm/{name}"), |b| {
-            b.iter(|| bench.admission.admit(black_box(&bench.request)).unwrap());
+            b.iter(|| bench.admission.admit(black_box(&bench.request), &bench.connection).unwrap());
         });
     }
     for (name, key) in keys() {
@@ -144,6 +150,7 @@ fn hot_path(c: &mut Criterion) {
             access: Access::Authenticated,
             forward_authorization: false,
             on_stale: OnStale::Refuse,
+            on_revoke: OnRevoke::Close,
         }];
         let table = Arc::new(RouteTable::new(routes).unwrap());
         let metrics = Arc::new(Metrics::new(0).unwrap());
@@ -161,9 +168,11 @@ fn hot_path(c: &mut Criterion) {
                         (admission, next) = (fresh(), 0);
                     }
                     next += 1;
-                    (admission.clone(), next - 1)
+                    (admission.clone(), admission.open_requests().connection(), next - 1)
                 },
-                |(admission, at)| admission.admit(black_box(&requests[at])).unwrap(),
+                |(admission, connection, at)| {
+                    (admission.admit(black_box(&requests[at]), &connection).unwrap(), connection)
+                },
                 BatchSize::PerIteration,
             );
         });
@@ -177,9 +186,9 @@ fn refusals(c: &mut Criterion) {
     let forged = format!("{}A", &good[..good.len() - 1]);
     let forged = CanonicalRequest::parse(&head(&forged), &LIMITS).unwrap();
     c.bench_function("refused/forged_eddsa", |b| {
-        b.iter(|| bench.admission.admit(black_box(&forged)).unwrap_err());
+        b.iter(|| bench.admission.admit(black_box(&forged), &bench.connection).unwrap_err());
     });
-    bench.admission.admit(&bench.request).unwrap();
+    bench.admission.admit(&bench.request, &bench.connection).unwrap();
     bench.revocations.add(&[Revocation {
         number: 1,
         revoked: Revoked::Session { id: bench.session, status_index: None },
@@ -188,7 +197,7 @@ fn refusals(c: &mut Criterion) {
         reason: EndReason::Logout,
     }]);
     c.bench_function("refused/ended_session", |b| {
-        b.iter(|| bench.admission.admit(black_box(&bench.request)).unwrap_err());
+        b.iter(|| bench.admission.admit(black_box(&bench.request), &bench.connection).unwrap_err());
     });
 }
 

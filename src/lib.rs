@@ -26,9 +26,9 @@
 //! [`gateway::Edge`] admits the connection and reads the request's head, with one deadline, judging the raw
 //! bytes ([`gateway::request::CanonicalRequest`]; 400 on ambiguity). The very same bytes go to pingora.
 //! [`gateway::Admission`] finds the route (unknown: refused) and has the token checked
-//! ([`live::TokenCheck`]: cache or signature, then time, key ring, revocations). Only its
-//! [`gateway::Admitted`] leads to a service; inbound identity headers are stripped and ours set
-//! ([`gateway::headers`]); one log line, one count.
+//! ([`live::TokenCheck`]: cache or signature, then time, key ring, revocations), and enters it among those that
+//! end with their session ([`live::OpenRequests`]). Only its [`gateway::Admitted`] leads to a service; inbound
+//! identity headers are stripped and ours set ([`gateway::headers`]); one log line, one count.
 //!
 //! # The way of a login
 //!

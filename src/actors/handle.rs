@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::AuthError;
 use super::accounts::AccountsMessage;
 use super::job::{Job, Pending};
-use super::requests::{Login, Logout, Readiness, Registration, TokenGrant};
+use super::requests::{Login, Logout, Readiness, Registration, Revoke, TokenGrant};
 use super::sessions::{Mint, SessionsMessage};
 use super::supervisor::{Slot, Slots};
 use crate::domain::account::Account;
@@ -86,6 +86,24 @@ impl AuthHandle {
     pub async fn logout(&self, ask: Logout) -> Result<(), AuthError> {
         let (job, pending) = self.store_job(ask)?;
         reach(&self.slots.sessions, SessionsMessage::Logout(job), pending).await
+    }
+
+    /// Ends the session of a token that its holder revokes: like [`AuthHandle::logout`], for another reason.
+    ///
+    /// # Errors
+    /// A fault of ours: the session may be alive.
+    pub async fn revoke(&self, ask: Revoke) -> Result<(), AuthError> {
+        let (job, pending) = self.store_job(ask)?;
+        reach(&self.slots.sessions, SessionsMessage::Revoke(job), pending).await
+    }
+
+    /// How many places in the status list were taken so far, on all replicas.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub async fn status_indexes_taken(&self) -> Result<i64, AuthError> {
+        let (job, pending) = self.store_job(())?;
+        reach(&self.slots.sessions, SessionsMessage::StatusIndexesTaken(job), pending).await
     }
 
     /// The account behind a verified token.

@@ -29,5 +29,5 @@ mod system;
 pub use error::AuthError;
 pub use handle::AuthHandle;
 pub use random::random_bytes;
-pub use requests::{ClientFacts, Login, Logout, Readiness, Registration, TokenGrant};
+pub use requests::{ClientFacts, Login, Logout, Readiness, Registration, Revoke, TokenGrant};
 pub use system::{AuthSystem, MigrationRun, StartError, migrations};

@@ -62,6 +62,13 @@ pub struct Logout {
     pub session_id: SessionId,
 }
 
+/// The end of a session because one of its tokens was revoked (RFC 7009).
+#[derive(Debug, Clone, Copy)]
+pub struct Revoke {
+    /// Which.
+    pub session_id: SessionId,
+}
+
 /// What the gateway depends on and whether it is there.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness {

@@ -9,7 +9,7 @@ use super::AuthError;
 use super::hasher::{Checked, HashWork};
 use super::job::Job;
 use super::random::random_bytes;
-use super::requests::{ClientFacts, Login, Logout, TokenGrant};
+use super::requests::{ClientFacts, Login, Logout, Revoke, TokenGrant};
 use super::supervisor::Workshop;
 use crate::domain::account::{Account, AccountStatus, Credentials};
 use crate::domain::id::{SessionId, TokenId};
@@ -34,6 +34,10 @@ pub enum SessionsMessage {
     Login(Job<Login, TokenGrant>),
     /// End a session.
     Logout(Job<Logout, ()>),
+    /// End the session of a token that its holder revokes.
+    Revoke(Job<Revoke, ()>),
+    /// How many places in the status list were taken.
+    StatusIndexesTaken(Job<(), i64>),
     /// Begin a session without a password.
     Mint(Job<Mint, TokenGrant>),
 }
@@ -64,6 +68,10 @@ impl Actor for Sessions {
         match message {
             SessionsMessage::Login(job) => job.start(async move |ask| login(&shop, ask).await),
             SessionsMessage::Logout(job) => job.start(async move |ask| logout(&shop, ask).await),
+            SessionsMessage::Revoke(job) => job.start(async move |ask| revoke(&shop, ask).await),
+            SessionsMessage::StatusIndexesTaken(job) => {
+                job.start(async move |()| Ok(shop.durable.status_indexes_taken().await?));
+            }
             SessionsMessage::Mint(job) => job.start(async move |ask| mint(&shop, ask).await),
         }
         Ok(())
@@ -141,6 +149,7 @@ async fn begin(
         email: account.email.as_shown().to_owned(),
         issued_at: now,
         expires_at: now.plus(access_lifetime.min(session_lifetime)),
+        status: shop.status_of(&session),
     };
     let text = token::mint(&grant, &shop.parties, &shop.keys.load())
         .map_err(|error| AuthError::Internal(format!("signing failed: {error}")))?;
@@ -156,6 +165,12 @@ async fn begin(
 async fn logout(shop: &Arc<Workshop>, ask: Logout) -> Result<(), AuthError> {
     let ended = shop.durable.end_session(ask.session_id, EndReason::Logout, shop.clock.now()).await?;
     shop.publish_ended(ended).await
+}
+
+async fn revoke(shop: &Arc<Workshop>, ask: Revoke) -> Result<(), AuthError> {
+    let ended = shop.durable.end_session(ask.session_id, EndReason::TokenRevoked, shop.clock.now()).await?;
+    shop.publish_ended(ended).await?;
+    Ok(())
 }
 
 async fn mint(shop: &Workshop, ask: Mint) -> Result<TokenGrant, AuthError> {

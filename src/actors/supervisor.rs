@@ -22,6 +22,7 @@ use super::status_indexes::StatusIndexes;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
 use crate::domain::session::Session;
+use crate::domain::status_list::{StatusLists, StatusReference};
 use crate::domain::token::Parties;
 use crate::live::{Clock, LiveKeys, LiveRevocations, RevocationPublisher};
 use crate::store::{DurableStore, RevocationFeed, SharedStore, StoreError};
@@ -101,9 +102,16 @@ pub struct Workshop {
     pub hasher: Slot<HashWork>,
     /// Places in the status list for new sessions.
     pub status_indexes: StatusIndexes,
+    /// Where the lists are published; none when that is not known yet as tokens are minted.
+    pub status_lists: Option<StatusLists>,
 }
 
 impl Workshop {
+    /// What a token says about where the status of its session is found.
+    pub fn status_of(&self, session: &Session) -> Option<StatusReference> {
+        Some(self.status_lists.as_ref()?.reference(session.status_index?))
+    }
+
     /// Has something hashed.
     pub async fn hash<Outcome>(
         &self,

@@ -19,6 +19,7 @@ use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
 use crate::config::{MigrateMode, Settings, StoreKind};
 use crate::domain::id::ReplicaId;
 use crate::domain::password::PasswordPolicy;
+use crate::domain::status_list::StatusLists;
 use crate::domain::token::Parties;
 use crate::live::{Clock, KeyPublisher, LiveRevocations, TokenCheck, keys_channel, revocations_channel};
 use crate::store::memory::MemoryStore;
@@ -146,6 +147,7 @@ impl AuthSystem {
             metrics: Arc::clone(&metrics),
             hasher: Slot::empty(),
             status_indexes: StatusIndexes::default(),
+            status_lists: settings.server.known_public_url().as_deref().map(StatusLists::at),
         });
         let parts = Parts {
             workshop: Arc::clone(&workshop),

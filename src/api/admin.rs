@@ -80,6 +80,7 @@ async fn metrics(State(state): State<AdminState>) -> Response {
     let used = state.check.cache_use();
     state.metrics.token_cache_used(used.hits, used.misses);
     state.metrics.token_cache_entries.set(gauge(state.check.cached()));
+    state.metrics.open_requests.set(gauge(state.check.open_requests().len()));
     state.metrics.revocations.set(gauge(state.revocations.len()));
     state.metrics.revocation_lag(state.revocations.lag(Moment::now()));
     match state.metrics.render() {

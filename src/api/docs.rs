@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document, made from the handlers, and Swagger UI from inside the binary.
 
-use utoipa::openapi::security::{Flow, OAuth2, Password, Scopes, SecurityScheme};
+use utoipa::openapi::security::{Flow, Http, HttpAuthScheme, OAuth2, Password, Scopes, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -19,8 +19,9 @@ const DOCUMENT: &str = "/auth/openapi.json";
         (name = "accounts", description = "Who somebody is"),
         (name = "sessions", description = "Begun by a login, ended by a logout"),
         (name = "keys", description = "For other verifiers"),
+        (name = "standards", description = "OAuth 2.0 and its kin: token, introspection, revocation, discovery, status lists"),
     ),
-    modifiers(&LoginScheme)
+    modifiers(&LoginScheme, &ClientScheme)
 )]
 pub struct Document;
 
@@ -34,6 +35,16 @@ impl Modify for LoginScheme {
             .components
             .get_or_insert_default()
             .add_security_scheme("password", SecurityScheme::OAuth2(OAuth2::new([flow])));
+    }
+}
+
+/// HTTP Basic of a configured client, for introspection.
+struct ClientScheme;
+
+impl Modify for ClientScheme {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
+        document.components.get_or_insert_default().add_security_scheme("client", basic);
     }
 }
 

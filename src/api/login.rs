@@ -106,13 +106,23 @@ pub async fn login(State(state): State<ApiState>, facts: RequestFacts, request: 
             };
             outcome.map_or_else(|problem| problem.response(facts.request_id), |grant| granted(&grant))
         }
-        MediaType::Form => match parse_form(&bytes) {
-            Ok(ask) => match attempt(&state, &facts, &client, &ask.username, &ask.password).await {
-                Ok(grant) => granted(&grant),
-                Err(problem) => oauth_error(&problem),
-            },
-            Err((error, detail)) => oauth_answer(StatusCode::BAD_REQUEST, error, detail.to_owned(), error),
+        MediaType::Form => password_grant(&state, &facts, &client, &bytes).await,
+    }
+}
+
+/// The OAuth2 password form, here and at the token endpoint.
+pub async fn password_grant(
+    state: &ApiState,
+    facts: &RequestFacts,
+    headers: &HeaderMap,
+    form: &[u8],
+) -> Response {
+    match parse_form(form) {
+        Ok(ask) => match attempt(state, facts, headers, &ask.username, &ask.password).await {
+            Ok(grant) => granted(&grant),
+            Err(problem) => oauth_error(&problem),
         },
+        Err((error, detail)) => oauth_answer(StatusCode::BAD_REQUEST, error, detail.to_owned(), error),
     }
 }
 
@@ -159,7 +169,8 @@ fn granted(grant: &TokenGrant) -> Response {
     ([(CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")], Json(body)).into_response()
 }
 
-fn oauth_error(problem: &Problem) -> Response {
+/// A problem in the shape of RFC 6749 5.2.
+pub fn oauth_error(problem: &Problem) -> Response {
     let (status, error) = match problem.status {
         StatusCode::UNAUTHORIZED => (StatusCode::BAD_REQUEST, "invalid_grant"),
         StatusCode::SERVICE_UNAVAILABLE => (problem.status, "temporarily_unavailable"),
@@ -175,7 +186,8 @@ fn oauth_error(problem: &Problem) -> Response {
     response
 }
 
-fn oauth_answer(
+/// An error of RFC 6749 5.2; `reason` is for the log.
+pub fn oauth_answer(
     status: StatusCode,
     error: &'static str,
     error_description: String,

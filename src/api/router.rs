@@ -13,14 +13,14 @@ use utoipa_axum::routes;
 use super::docs::{Document, pages};
 use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
-use super::{accounts, login, logout, well_known};
+use super::{accounts, discovery, introspect, login, logout, revoke, status_lists, token, well_known};
 
 /// Swagger UI styles itself inline and draws data: images; everything else comes from the binary.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; connect-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
-/// Documents about the issuer, whether there is one yet or not: a service must not speak for it.
+/// Documents about the issuer: a service must not speak for it.
 const ISSUER_DOCUMENTS: [&str; 3] = [
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
@@ -39,6 +39,13 @@ pub fn public_router(state: ApiState) -> Router {
         .routes(routes!(accounts::me))
         .routes(routes!(login::login))
         .routes(routes!(logout::logout))
+        .routes(routes!(token::token))
+        .routes(routes!(introspect::introspect))
+        .routes(routes!(revoke::revoke))
+        .routes(routes!(status_lists::status_lists))
+        .routes(routes!(status_lists::status_list))
+        .routes(routes!(discovery::authorization_server))
+        .routes(routes!(discovery::openid_configuration))
         .routes(routes!(well_known::jwks))
         .split_for_parts();
     router

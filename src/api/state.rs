@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::bearer::Presented;
+use super::client_auth::BasicCredentials;
+use super::issuer::Issuer;
 use crate::actors::{AuthHandle, ClientFacts};
 use crate::domain::id::RequestId;
 use crate::live::TokenCheck;
@@ -20,6 +22,8 @@ pub struct ApiState {
     pub metrics: Arc<Metrics>,
     /// Whether anybody may register.
     pub registration_open: bool,
+    /// Name, address, clients, status lists.
+    pub issuer: Arc<Issuer>,
 }
 
 /// What the edge knows about a request; an extension of every request to these routers.
@@ -31,6 +35,8 @@ pub struct RequestFacts {
     pub client: IpAddr,
     /// The credentials it carried.
     pub presented: Presented,
+    /// The credentials of a client, if the one `Authorization` line is HTTP Basic; `presented` is malformed then.
+    pub basic: Option<BasicCredentials>,
 }
 
 /// Characters of a `User-Agent` that are kept.

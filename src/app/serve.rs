@@ -19,11 +19,14 @@ use super::runtime::{install_crypto, proxy_runtime};
 use crate::actors::AuthSystem;
 use crate::api::admin::{AdminState, admin_router};
 use crate::api::demo::demo_router;
-use crate::api::{self, ApiState, public_router};
+use crate::api::{self, ApiState, Issuer, StatusListCache, public_router};
 use crate::config::{
-    LogFormat, Registration, RouteAccess, RouteOnStale, RouteSettings, ServerSettings, Settings,
+    LogFormat, Registration, RouteAccess, RouteOnRevoke, RouteOnStale, RouteSettings, ServerSettings,
+    Settings, StoreKind,
 };
-use crate::domain::route::{Access, OnStale, Route, RouteTable};
+use crate::domain::client::Clients;
+use crate::domain::route::{Access, OnRevoke, OnStale, Route, RouteTable};
+use crate::domain::status_list::StatusLists;
 use crate::gateway::request::HeadLimits;
 use crate::gateway::{Admission, Bridge, Edge, EdgeLimits, Gateway, OwnBodyLimits, UpstreamSpec, Upstreams};
 use crate::live::Clock;
@@ -72,7 +75,8 @@ async fn run(
     let (listen_at, admin_at) = (local(&listener)?, local(&admin)?);
     let (upstreams, routes) = services(settings, &stopping).await?;
     let behind = upstreams.iter().map(|upstream| upstream.servers.join(", ")).collect::<Vec<_>>().join(", ");
-    let edge = edge(settings, system, &upstreams, &routes, &metrics, &stopping).await?;
+    let issuer = Arc::new(issuer(settings, system, listen_at));
+    let edge = edge(settings, system, issuer, &upstreams, &routes, &metrics, &stopping).await?;
     let admin_state = AdminState {
         auth: system.handle(),
         check: system.check(),
@@ -140,6 +144,7 @@ async fn services(
         access: RouteAccess::Authenticated,
         forward_authorization: false,
         on_stale: RouteOnStale::Refuse,
+        on_revoke: RouteOnRevoke::Close,
     };
     Ok((vec![upstream], vec![route]))
 }
@@ -149,9 +154,30 @@ fn start(server: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(server)
 }
 
+fn issuer(settings: &Settings, system: &AuthSystem, listen_at: SocketAddr) -> Issuer {
+    let public_url = settings.server.public_url(listen_at);
+    if settings.server.public_url.is_none() && matches!(settings.store.kind, StoreKind::Postgres { .. }) {
+        tracing::warn!(%public_url, "server.public_url is not set: each replica tells clients its own address");
+    }
+    let status_lists = StatusListCache::new(
+        StatusLists::at(&public_url),
+        settings.token.status_list_ttl,
+        system.revocations(),
+        system.check(),
+    );
+    let clients = settings.clients.iter().map(|client| (client.id.as_str(), &client.secret));
+    Issuer {
+        name: settings.token.issuer.clone(),
+        public_url,
+        clients: Arc::new(Clients::new(clients)),
+        status_lists: Arc::new(status_lists),
+    }
+}
+
 async fn edge(
     settings: &Settings,
     system: &AuthSystem,
+    issuer: Arc<Issuer>,
     upstreams: &[UpstreamSpec],
     routes: &[RouteSettings],
     metrics: &Arc<Metrics>,
@@ -166,6 +192,7 @@ async fn edge(
         check: system.check(),
         metrics: Arc::clone(metrics),
         registration_open: settings.accounts.registration == Registration::Open,
+        issuer,
     };
     let server = &settings.server;
     let own_bodies = OwnBodyLimits { bytes: server.auth_body_limit, time: server.body_timeout };
@@ -214,6 +241,10 @@ fn route_rules(upstreams: &[UpstreamSpec], routes: &[RouteSettings]) -> Result<V
                 on_stale: match route.on_stale {
                     RouteOnStale::Refuse => OnStale::Refuse,
                     RouteOnStale::Check => OnStale::Check,
+                },
+                on_revoke: match route.on_revoke {
+                    RouteOnRevoke::Close => OnRevoke::Close,
+                    RouteOnRevoke::Finish => OnRevoke::Finish,
                 },
             })
         })

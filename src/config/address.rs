@@ -52,6 +52,24 @@ pub(super) fn upstream_url(raw: &Raw) -> Result<String, Fault> {
         })
 }
 
+/// `http(s)://host[:port]`, without user, path, query and fragment; what follows is put behind it.
+pub(super) fn public_url(raw: &Raw) -> Result<String, Fault> {
+    let text = text(raw)?;
+    let url = text.strip_suffix('/').unwrap_or(&text);
+    let server = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let right = |server: &str| {
+        let bare = !server.ends_with(':') && host_and_port(&format!("{server}:80")).is_ok();
+        server.len() <= 255 && (bare || host_and_port(server).is_ok())
+    };
+    if server.is_some_and(right) {
+        return Ok(url.to_owned());
+    }
+    Err(Fault::new(
+        format!("{} is not of the form https://host or https://host:port", quoted(&text)),
+        "write for example \"https://auth.example.org\", without a path",
+    ))
+}
+
 fn host_and_port(text: &str) -> Result<String, Fault> {
     let parts = match text.strip_prefix('[') {
         Some(rest) => rest.split_once("]:").filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok()),
@@ -155,6 +173,40 @@ mod tests {
         assert!(
             upstream_url(&raw("http://u:hunter2@a:1")).is_err_and(|fault| !fault.message.contains("hunter2"))
         );
+    }
+
+    #[test]
+    fn the_public_url_has_a_scheme_and_a_host_and_nothing_behind_it() {
+        for (text, expected) in [
+            ("https://auth.example.org", "https://auth.example.org"),
+            ("https://auth.example.org/", "https://auth.example.org"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://[::1]", "http://[::1]"),
+            ("http://[::1]:80", "http://[::1]:80"),
+        ] {
+            assert_eq!(public_url(&raw(text)).ok().as_deref(), Some(expected), "{text}");
+        }
+        for wrong in [
+            "",
+            "auth.example.org",
+            "ftp://auth.example.org",
+            "HTTPS://auth.example.org",
+            "https://",
+            "https://:443",
+            "https://a:",
+            "https://a:0",
+            "https://a:x",
+            "https://a//",
+            "https://a/x",
+            "https://a?x",
+            "https://a#x",
+            "https://u:p@a",
+            "https://a b",
+            "https://a\r\nx",
+            "https://a,b",
+        ] {
+            assert!(public_url(&raw(wrong)).is_err(), "{wrong}");
+        }
     }
 
     #[test]

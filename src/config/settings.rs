@@ -3,7 +3,7 @@
 //! Every value here has passed its check; nothing outside `config` makes a [`Settings`]. Secrets are
 //! redacted in `Debug`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub struct Settings {
     pub password: PasswordSettings,
     /// `[accounts]`
     pub accounts: AccountSettings,
+    /// `[[client]]`: who may ask about tokens.
+    pub clients: Vec<ClientSettings>,
     /// `[[upstream]]`. Empty: the built-in demo service stands behind the gateway.
     pub upstreams: Vec<UpstreamSettings>,
     /// `[[route]]`, each naming an upstream of `upstreams`. Empty only when `upstreams` is.
@@ -37,6 +39,8 @@ pub struct Settings {
 pub struct ServerSettings {
     /// Where clients connect. Default `127.0.0.1:8080`.
     pub listen: SocketAddr,
+    /// `http(s)://host[:port]` that clients know the gateway by. None: see [`ServerSettings::known_public_url`].
+    pub public_url: Option<String>,
     /// Where operators connect: health, metrics, version. Default `127.0.0.1:9090`.
     pub admin_listen: SocketAddr,
     /// Proxy worker threads, 1 to 1024. The file's `0` (default) means one per core.
@@ -64,6 +68,30 @@ pub struct ServerSettings {
     pub auth_body_limit: usize,
     /// How long requests in flight may finish after a stop signal. Default 10 s.
     pub shutdown_grace: Duration,
+}
+
+impl ServerSettings {
+    /// What clients know the gateway by, as far as the configuration tells: `public_url`, or else `http://` and
+    /// `listen`. None when the system is to choose the port.
+    pub fn known_public_url(&self) -> Option<String> {
+        let listen = (self.listen.port() != 0).then(|| default_public_url(self.listen));
+        self.public_url.clone().or(listen)
+    }
+
+    /// The same, once it is known where clients connect.
+    pub fn public_url(&self, bound: SocketAddr) -> String {
+        self.public_url.clone().unwrap_or_else(|| default_public_url(bound))
+    }
+}
+
+/// Listening on every address is listening on the loopback address too, and only that one is known.
+fn default_public_url(mut listen: SocketAddr) -> String {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    format!("http://{listen}")
 }
 
 /// How log lines look.
@@ -171,6 +199,8 @@ pub struct TokenSettings {
     pub access_lifetime: Duration,
     /// Life of a session, 1 min to 366 days, at least `access_lifetime`. Default 30 days.
     pub session_lifetime: Duration,
+    /// How long a verifier may go on with a status list, 1 s to 1 h, whole seconds. Default 15 s.
+    pub status_list_ttl: Duration,
     /// Seals private keys at rest: base64 of 32 bytes. None: `key-encryption.key` in the data directory,
     /// generated at first start.
     pub key_encryption_key: Option<SecretString>,
@@ -217,6 +247,15 @@ pub struct AccountSettings {
     pub registration: Registration,
 }
 
+/// One `[[client]]`.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// `client_id`: letters, digits, `-`, `_` and `.`, 1 to 64.
+    pub id: String,
+    /// At least 32 bytes.
+    pub secret: SecretString,
+}
+
 /// One `[[upstream]]`.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
@@ -239,6 +278,15 @@ pub enum RouteAccess {
     Authenticated,
 }
 
+/// What becomes of a request that is open when the session or the token that admitted it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteOnRevoke {
+    /// It is closed.
+    Close,
+    /// It may finish.
+    Finish,
+}
+
 /// One `[[route]]`.
 #[derive(Debug, Clone)]
 pub struct RouteSettings {
@@ -252,6 +300,8 @@ pub struct RouteSettings {
     pub forward_authorization: bool,
     /// When it is not known which sessions have ended lately. Default `refuse`.
     pub on_stale: RouteOnStale,
+    /// Default `close`.
+    pub on_revoke: RouteOnRevoke,
 }
 
 /// See [`RouteSettings::on_stale`].

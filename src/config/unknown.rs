@@ -35,7 +35,7 @@ fn remedy(key: &str, origin: &Origin, sections: &BTreeSet<String>, known: &BTree
     }
     let written = if variable { key.replace("__", ".").to_ascii_lowercase() } else { key.to_owned() };
     if variable && LISTS.contains(&section(&written)) {
-        return "[[upstream]] and [[route]] are written in the file".to_owned();
+        return "entries of [[client]], [[upstream]] and [[route]] are written in the file".to_owned();
     }
     match nearest(&written, known) {
         Some(near) if variable => format!("did you mean {}?", variable_name(near)),

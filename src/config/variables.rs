@@ -104,7 +104,7 @@ fn add(values: &mut Values, name: &str, value: &str, origin: Origin, familiar: L
         // compete.
         let plain =
             rest.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
-        let key = if plain { rest.replace("__", ".").to_ascii_lowercase() } else { rest.to_owned() };
+        let key = if plain { key_of(rest) } else { rest.to_owned() };
         values.put(key, Given { layer: own, origin, raw });
         return true;
     }
@@ -114,6 +114,19 @@ fn add(values: &mut Values, name: &str, value: &str, origin: Origin, familiar: L
             true
         }
         Some(_) | None => false,
+    }
+}
+
+/// `token.secret` of `TOKEN__SECRET`. Entries of lists stand in the file, but a client's secret need not:
+/// `client[0].secret` of `CLIENT__0__SECRET`.
+fn key_of(rest: &str) -> String {
+    let key = rest.replace("__", ".").to_ascii_lowercase();
+    let of_client = key.strip_prefix("client.").and_then(|rest| rest.split_once('.'));
+    match of_client {
+        Some((index, leaf @ ("secret" | "secret_file"))) if index.parse::<u8>().is_ok() => {
+            format!("client[{index}].{leaf}")
+        }
+        Some(_) | None => key,
     }
 }
 
@@ -167,6 +180,19 @@ mod tests {
         let names = ["PATH", "HOME", "GATEWARD__SERVER__listen", "GATEWARD__ROUTE[0]__PATH"];
         add_environment(&mut values, &names.map(|name| (name.to_owned(), "x".to_owned())));
         assert_eq!(values.keys.keys().collect::<Vec<_>>(), ["ROUTE[0]__PATH", "SERVER__listen"]);
+    }
+
+    #[test]
+    fn of_lists_only_the_secrets_of_clients_are_variables() {
+        for (name, key) in [
+            ("CLIENT__0__SECRET", "client[0].secret"),
+            ("CLIENT__12__SECRET_FILE", "client[12].secret_file"),
+            ("CLIENT__0__ID", "client.0.id"),
+            ("CLIENT__X__SECRET", "client.x.secret"),
+            ("UPSTREAM__0__NAME", "upstream.0.name"),
+        ] {
+            assert_eq!(key_of(name), key);
+        }
     }
 
     #[test]

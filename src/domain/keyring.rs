@@ -3,7 +3,8 @@
 //! A key carries its algorithm, and a token's header is never interpreted: each key knows the one
 //! encoded header segment that its tokens begin with, and [`Keyring::key_for_header`] looks that up
 //! byte for byte. `alg`, `kid`, `jwk`, `jku`, `x5u`, `crit`, `typ` of a forged header therefore decide
-//! nothing (RFC 8725 3.1).
+//! nothing (RFC 8725 3.1). What a key signs besides access tokens begins with another segment, which is never
+//! looked up: no status list can pass for an access token.
 //!
 //! Making key material needs randomness and keeping it needs a store: both live in `actors::keys`.
 
@@ -85,6 +86,7 @@ pub struct SigningKey {
     encoding: EncodingKey,
     decoding: DecodingKey,
     header_segment: String,
+    status_list_segment: String,
     /// The public half; none for a shared secret.
     public: Option<Jwk>,
 }
@@ -109,8 +111,15 @@ impl SigningKey {
         let kid = public.thumbprint(ThumbprintHash::SHA256).map_err(|_| bad())?;
         public.common.key_id = Some(kid.clone());
         public.common.public_key_use = Some(PublicKeyUse::Signature);
-        let header_segment = header_segment(algorithm.as_str(), &kid);
-        Ok(Self { kid, algorithm: algorithm.jwt(), encoding, decoding, header_segment, public: Some(public) })
+        Ok(Self {
+            header_segment: header_segment(ACCESS_TOKEN, algorithm.as_str(), &kid),
+            status_list_segment: header_segment(STATUS_LIST, algorithm.as_str(), &kid),
+            kid,
+            algorithm: algorithm.jwt(),
+            encoding,
+            decoding,
+            public: Some(public),
+        })
     }
 
     /// An HMAC-SHA256 key from a shared secret. Its key id names the secret without telling it.
@@ -120,7 +129,8 @@ impl SigningKey {
         hash.update(secret);
         let kid = URL_SAFE_NO_PAD.encode(hash.finalize().get(..12).unwrap_or_default());
         Self {
-            header_segment: header_segment("HS256", &kid),
+            header_segment: header_segment(ACCESS_TOKEN, "HS256", &kid),
+            status_list_segment: header_segment(STATUS_LIST, "HS256", &kid),
             kid,
             algorithm: Algorithm::HS256,
             encoding: EncodingKey::from_secret(secret),
@@ -137,6 +147,11 @@ impl SigningKey {
     /// The encoded header that each of its tokens begins with.
     pub fn header_segment(&self) -> &str {
         &self.header_segment
+    }
+
+    /// The encoded header of a status list token. Never one of those that [`Keyring::key_for_header`] knows.
+    pub fn status_list_segment(&self) -> &str {
+        &self.status_list_segment
     }
 
     /// Signs `message`; returns the signature in base64url.
@@ -201,9 +216,14 @@ impl Keyring {
     }
 }
 
-/// The one header of a key's tokens (RFC 9068 2.1), encoded. Fixed member order, no white space.
-fn header_segment(alg: &str, kid: &str) -> String {
-    URL_SAFE_NO_PAD.encode(format!(r#"{{"typ":"at+jwt","alg":"{alg}","kid":"{kid}"}}"#))
+/// `typ` of an access token (RFC 9068 2.1).
+const ACCESS_TOKEN: &str = "at+jwt";
+/// `typ` of a status list token (draft-ietf-oauth-status-list 5.1).
+const STATUS_LIST: &str = "statuslist+jwt";
+
+/// The one header of a key's tokens of one kind, encoded. Fixed member order, no white space.
+fn header_segment(typ: &str, alg: &str, kid: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!(r#"{{"typ":"{typ}","alg":"{alg}","kid":"{kid}"}}"#))
 }
 
 fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {

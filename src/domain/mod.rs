@@ -1,6 +1,7 @@
 //! The rules: pure, without I/O, without a clock or randomness of their own.
 
 pub mod account;
+pub mod client;
 pub mod clock;
 pub mod email;
 pub mod feed;
@@ -13,4 +14,5 @@ pub mod revocation;
 pub mod route;
 pub mod secret;
 pub mod session;
+pub mod status_list;
 pub mod token;

@@ -26,6 +26,15 @@ pub enum OnStale {
     Check,
 }
 
+/// What becomes of a request that is open when the session or the token that admitted it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRevoke {
+    /// It is closed.
+    Close,
+    /// It may finish.
+    Finish,
+}
+
 /// A path prefix and what happens below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -40,6 +49,8 @@ pub struct Route {
     pub forward_authorization: bool,
     /// When revocations are stale.
     pub on_stale: OnStale,
+    /// What the end of a session means to what is open. Nothing to public routes.
+    pub on_revoke: OnRevoke,
 }
 
 /// Why routes make no table.
@@ -173,6 +184,7 @@ mod tests {
             access: Access::Authenticated,
             forward_authorization: false,
             on_stale: OnStale::Refuse,
+            on_revoke: OnRevoke::Close,
         }
     }
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::request::{CanonicalRequest, Credentials};
 use crate::actors::{AuthError, AuthHandle};
 use crate::api::{Presented, Problem, authenticate};
-use crate::domain::route::{Access, OnStale, Route, RouteTable};
+use crate::domain::route::{Access, OnRevoke, OnStale, Route, RouteTable};
 use crate::domain::token::TokenRefusal;
-use crate::live::{IdentityValues, TokenCheck, Verified};
+use crate::live::{IdentityValues, OpenConnection, OpenRequest, OpenRequests, TokenCheck, Verified};
 use crate::telemetry::metrics::Metrics;
 
 /// Decides. Cheap to clone.
@@ -28,6 +28,8 @@ pub struct Admitted {
     route: AdmittedRoute,
     caller: Option<Arc<Verified>>,
     nobody: Arc<IdentityValues>,
+    /// Until it is dropped, the request ends with its session.
+    _open: Option<OpenRequest>,
 }
 
 /// What the rest of the way needs of the route.
@@ -37,6 +39,7 @@ struct AdmittedRoute {
     upstream: usize,
     forward_authorization: bool,
     on_stale: OnStale,
+    on_revoke: OnRevoke,
 }
 
 /// Why the durable store says no.
@@ -52,7 +55,13 @@ pub struct Refused {
     /// Place of the route in the route table, when there is one.
     pub route: Option<usize>,
     /// What would have passed, were it known that its session has not ended lately.
-    undecided: Option<Box<Admitted>>,
+    undecided: Option<Box<Undecided>>,
+}
+
+#[derive(Debug)]
+struct Undecided {
+    route: AdmittedRoute,
+    caller: Arc<Verified>,
 }
 
 impl Admitted {
@@ -93,39 +102,52 @@ impl Admission {
         self.routes.routes()
     }
 
-    /// Judges a request. On a public route credentials are not looked at: the service is told nothing about
-    /// the caller.
+    /// The requests that end with their session.
+    pub fn open_requests(&self) -> &OpenRequests {
+        self.check.open_requests()
+    }
+
+    /// Judges a request of this connection. On a public route credentials are not looked at: the service is told
+    /// nothing about the caller.
     ///
     /// # Errors
     /// [`Refused`]: no route, or no token that is valid now.
-    pub fn admit(&self, request: &CanonicalRequest) -> Result<Admitted, Refused> {
+    pub fn admit(
+        &self,
+        request: &CanonicalRequest,
+        connection: &OpenConnection,
+    ) -> Result<Admitted, Refused> {
         let found = self.routes.position(request.path());
         let Some((position, route)) = found.and_then(|at| Some((at, self.routes().get(at)?))) else {
             let problem = Problem::not_found();
             return Err(Refused { problem, reason: "no_route", route: None, undecided: None });
         };
-        let admitted = |caller| Admitted {
-            route: AdmittedRoute {
-                position,
-                upstream: route.upstream,
-                forward_authorization: route.forward_authorization,
-                on_stale: route.on_stale,
-            },
-            caller,
-            nobody: Arc::clone(&self.nobody),
+        let access = route.access;
+        let route = AdmittedRoute {
+            position,
+            upstream: route.upstream,
+            forward_authorization: route.forward_authorization,
+            on_stale: route.on_stale,
+            on_revoke: route.on_revoke,
         };
-        match route.access {
-            Access::Public => Ok(admitted(None)),
-            Access::Authenticated => match authenticate(&self.check, &self.metrics, presented(request)) {
-                Ok(caller) => Ok(admitted(Some(caller))),
-                Err(denied) => Err(Refused {
-                    problem: denied.problem,
-                    reason: denied.reason,
-                    route: Some(position),
-                    undecided: denied.undecided.map(|caller| Box::new(admitted(Some(caller)))),
-                }),
-            },
-        }
+        let (caller, open) = match (access, route.on_revoke) {
+            (Access::Public, _) => (None, None),
+            (Access::Authenticated, OnRevoke::Finish) => (Some(self.caller(request, route)?), None),
+            (Access::Authenticated, OnRevoke::Close) => {
+                let (caller, open) = connection.open(|| self.caller(request, route))?;
+                (Some(caller), Some(open))
+            }
+        };
+        Ok(Admitted { route, caller, nobody: Arc::clone(&self.nobody), _open: open })
+    }
+
+    fn caller(&self, request: &CanonicalRequest, route: AdmittedRoute) -> Result<Arc<Verified>, Refused> {
+        authenticate(&self.check, &self.metrics, presented(request)).map_err(|denied| Refused {
+            problem: denied.problem,
+            reason: denied.reason,
+            route: Some(route.position),
+            undecided: denied.undecided.map(|caller| Box::new(Undecided { route, caller })),
+        })
     }
 
     /// Asks the durable store about a request that was refused only because revocations are stale, if its route
@@ -133,16 +155,27 @@ impl Admission {
     ///
     /// # Errors
     /// [`Refused`]: as before, or for the session that the store knows as ended.
-    pub async fn appeal(&self, mut refused: Refused, auth: &AuthHandle) -> Result<Admitted, Refused> {
-        let Some(admitted) = refused.undecided.take() else { return Err(refused) };
-        let (OnStale::Check, Some(caller)) = (admitted.route.on_stale, admitted.caller()) else {
+    pub async fn appeal(
+        &self,
+        mut refused: Refused,
+        connection: &OpenConnection,
+        auth: &AuthHandle,
+    ) -> Result<Admitted, Refused> {
+        let Some(undecided) = refused.undecided.take() else { return Err(refused) };
+        let Undecided { route, caller } = *undecided;
+        if route.on_stale != OnStale::Check {
             return Err(refused);
+        }
+        // Entered before the question: what ends after the answer cuts it.
+        let open = match route.on_revoke {
+            OnRevoke::Finish => None,
+            OnRevoke::Close => Some(connection.open(|| Ok::<_, Refused>(Arc::clone(&caller)))?.1),
         };
         let claims = caller.claims();
         match auth.confirm(claims.account_id(), claims.session_id()).await {
             Ok(()) => {
                 self.metrics.auth_passed();
-                Ok(*admitted)
+                Ok(Admitted { route, caller: Some(caller), nobody: Arc::clone(&self.nobody), _open: open })
             }
             Err(AuthError::SessionEnded | AuthError::AccountGone) => {
                 self.metrics.auth_refused(ENDED);

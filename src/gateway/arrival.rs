@@ -1,10 +1,12 @@
 //! One request as the edge received it, handed to the proxy together with the connection.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::HeaderValue;
 
+use super::client_connection::ClientConnection;
 use super::headers::ConnectionFacts;
 use super::request::CanonicalRequest;
 use crate::domain::id::RequestId;
@@ -31,6 +33,14 @@ pub struct Arrival {
     pub id: RequestId,
     /// When its first byte was read.
     pub started: Instant,
+}
+
+/// What the edge hands to the proxy.
+pub struct Handed {
+    /// The request.
+    pub arrival: Arrival,
+    /// The connection that it came on.
+    pub connection: Arc<ClientConnection>,
 }
 
 impl Arrival {

@@ -16,9 +16,9 @@ use tower::ServiceExt as _;
 
 use super::admission::presented;
 use super::arrival::Arrival;
-use super::request::Body as Framing;
+use super::request::{Body as Framing, Credentials};
 use super::respond;
-use crate::api::{Problem, Reason, RequestFacts};
+use crate::api::{BasicCredentials, Problem, Reason, RequestFacts};
 
 /// Our largest page is part of Swagger UI, about 1.5 MB.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -129,11 +129,16 @@ fn request(session: &Session, arrival: &Arrival, body: Bytes) -> Option<Request<
     *request.method_mut() = canonical.method().clone();
     *request.uri_mut() = target.parse::<Uri>().ok()?;
     *request.headers_mut() = session.req_header().headers.clone();
-    request.headers_mut().remove(http::header::AUTHORIZATION);
+    let authorization = request.headers_mut().remove(http::header::AUTHORIZATION);
+    let basic = match canonical.credentials() {
+        Credentials::OtherScheme => authorization.and_then(|line| BasicCredentials::of(line.as_bytes())),
+        Credentials::None | Credentials::Bearer(_) | Credentials::Malformed | Credentials::Several => None,
+    };
     request.extensions_mut().insert(RequestFacts {
         request_id: arrival.id,
         client: arrival.client.address,
         presented: presented(canonical).owned(),
+        basic,
     });
     Some(request)
 }

@@ -4,6 +4,7 @@
 //! applied before a connection costs anything, a failed bind is an ordinary error, tests use port 0, and the
 //! head of each request is ours to read (see [`super::head_reader`]).
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,14 +18,17 @@ use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::proxy::HttpProxy;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::MissedTickBehavior;
 
-use super::arrival::{Arrival, Client};
+use super::arrival::{Arrival, Client, Handed};
+use super::client_connection::ClientConnection;
 use super::guarded_stream::{GuardedStream, Violation};
 use super::head_reader::{NoHead, last_words, read_head};
 use super::proxy::Gateway;
 use super::request::HeadLimits;
 use super::respond;
 use crate::api::Problem;
+use crate::live::Cut;
 use crate::telemetry::ConnectionRefusal;
 
 /// Bounds of connections.
@@ -48,6 +52,8 @@ pub struct EdgeLimits {
 const DRAIN: Duration = Duration::from_secs(2);
 /// After an accept that failed, usually for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// Between two looks for open requests whose tokens have expired: how much longer they may go on.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// Pingora's keep-alive time: any will do, since the wait for the next head is ours.
 const KEEP: u64 = 60;
 
@@ -78,6 +84,28 @@ impl Edge {
     /// of them did.
     pub async fn serve(
         self: Arc<Self>,
+        listener: TcpListener,
+        stop: watch::Receiver<bool>,
+        grace: Duration,
+    ) -> bool {
+        tokio::select! {
+            finished = self.accept(listener, stop, grace) => finished,
+            never = self.sweep() => match never {},
+        }
+    }
+
+    /// Ends requests that outlive their tokens, in the grace of a stop too.
+    async fn sweep(&self) -> Infallible {
+        let mut sweeps = tokio::time::interval(SWEEP_EVERY);
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            sweeps.tick().await;
+            self.gateway.end_expired();
+        }
+    }
+
+    async fn accept(
+        self: &Arc<Self>,
         listener: TcpListener,
         mut stop: watch::Receiver<bool>,
         grace: Duration,
@@ -134,6 +162,7 @@ impl Edge {
             proto: HeaderValue::from_static("http"),
         };
         let mut stream = Box::new(GuardedStream::new(L4Stream::from(tcp)));
+        let connection = Arc::new(self.gateway.connection());
         let mut settings: Option<HttpPersistentSettings> = None;
         let mut idle = self.limits.head_timeout;
         loop {
@@ -158,8 +187,17 @@ impl Edge {
                 self.bad_body(&mut stream, &arrival, violation).await;
                 return Ok(());
             }
-            let session = self.session(stream, settings.take(), head.bytes, arrival, &stop);
-            let Some(reused) = self.proxy.process_new_http(session, &stop).await else { return Ok(()) };
+            let handed = Handed { arrival, connection: Arc::clone(&connection) };
+            let session = self.session(stream, settings.take(), head.bytes, handed, &stop);
+            let served = connection.open.until_cut(self.proxy.process_new_http(session, &stop)).await;
+            let reused = match served {
+                Ok(Some(reused)) => reused,
+                Ok(None) => return Ok(()),
+                Err(why) => {
+                    self.cut(&connection, why);
+                    return Ok(());
+                }
+            };
             let (back, kept) = reused.consume();
             settings = kept;
             match GuardedStream::back(back) {
@@ -177,14 +215,14 @@ impl Edge {
         stream: Box<GuardedStream>,
         settings: Option<HttpPersistentSettings>,
         bytes: BytesMut,
-        arrival: Arrival,
+        handed: Handed,
         stop: &watch::Receiver<bool>,
     ) -> ServerSession {
         let mut session = ServerSession::new_http1(stream);
         if let Some(settings) = settings {
             settings.apply_to_session(&mut session);
         }
-        let keep = arrival.request.keep_alive() && !*stop.borrow();
+        let keep = handed.arrival.request.keep_alive() && !*stop.borrow();
         session.set_keepalive(keep.then_some(KEEP));
         session.set_read_timeout(Some(self.limits.body_timeout));
         session.set_write_timeout(Some(self.limits.write_timeout));
@@ -193,8 +231,17 @@ impl Edge {
         // unread bytes would cause: the body is read away first, within `DRAIN`.
         session.set_close_on_response_before_downstream_finish(false);
         session.set_pipelined_prefix(bytes);
-        session.set_connection_user_context(Some(Box::new(arrival)));
+        session.set_connection_user_context(Some(Box::new(handed)));
         session
+    }
+
+    /// The request's future is gone, and with it the client's connection and the service's.
+    fn cut(&self, connection: &ClientConnection, why: Cut) {
+        match connection.left() {
+            Some(left) => self.gateway.report_cut(&left, why),
+            // It was over, and only its last bytes on their way: its line is written.
+            None => tracing::debug!(?why, "a connection closed behind its last request"),
+        }
     }
 
     async fn no_head(&self, stream: &mut GuardedStream, client: &Client, no_head: NoHead) {

@@ -5,7 +5,8 @@
 //! and those of the body through `guarded_stream`, which judges them on their way.
 //! `proxy` is pingora's view: it asks `admission` whether the request may pass, and either answers
 //! (`respond`, or the API router through `bridge`) or names the service (`upstream`), for which [`headers`]
-//! decides what it gets to see.
+//! decides what it gets to see. A request that is open when its session ends is given up by the edge
+//! ([`crate::live::OpenRequests`]).
 //!
 //! What this module does not do: parse tokens, read a database, or wait for an actor on the way of a request
 //! to a service.
@@ -13,6 +14,7 @@
 mod admission;
 mod arrival;
 mod bridge;
+mod client_connection;
 mod edge;
 mod guarded_stream;
 mod head_reader;
@@ -23,6 +25,7 @@ mod report;
 pub mod request;
 mod respond;
 mod upstream;
+mod without_proxy;
 
 pub use admission::{Admission, Admitted, Refused};
 pub use bridge::{Bridge, OwnBodyLimits};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -16,8 +17,9 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::admission::{Admission, Admitted, Refused};
-use super::arrival::Arrival;
+use super::arrival::{Arrival, Handed};
 use super::bridge::Bridge;
+use super::client_connection::{ClientConnection, LeftOpen, Passed};
 use super::guarded_stream::Violation;
 use super::report::{Finished, Reports, Way};
 use super::request::Upgrade;
@@ -35,10 +37,10 @@ use crate::telemetry::metrics::Metrics;
 pub struct Gateway {
     admission: Admission,
     auth: AuthHandle,
-    upstreams: Upstreams,
+    pub(super) upstreams: Upstreams,
     bridge: Bridge,
-    reports: Reports,
-    metrics: Arc<Metrics>,
+    pub(super) reports: Reports,
+    pub(super) metrics: Arc<Metrics>,
     clock: Clock,
 }
 
@@ -54,8 +56,13 @@ enum Stage {
 
 /// What is kept of a request from phase to phase.
 pub struct Context {
-    arrival: Option<Box<Arrival>>,
+    handed: Option<Box<Handed>>,
     stage: Stage,
+    /// Of the service's answer, once it is on its way.
+    status: Option<u16>,
+    passed: Passed,
+    /// Whether its line is written.
+    logged: bool,
     /// Servers of the upstream that were tried.
     tries: usize,
     /// Why no service answered, and how that counts.
@@ -76,6 +83,16 @@ impl Gateway {
         Self { admission, auth, upstreams, bridge, reports, metrics, clock }
     }
 
+    /// A new connection of a client.
+    pub(super) fn connection(&self) -> ClientConnection {
+        ClientConnection::new(self.admission.open_requests())
+    }
+
+    /// Closes the requests whose tokens have expired.
+    pub(super) fn end_expired(&self) {
+        self.admission.open_requests().end_expired(self.clock.now());
+    }
+
     pub(super) fn metrics(&self) -> &Metrics {
         &self.metrics
     }
@@ -87,45 +104,6 @@ impl Gateway {
             tracing::debug!("no randomness for a request id");
         }
         RequestId::new(self.clock.now(), random)
-    }
-
-    /// A head that was refused before pingora saw it.
-    pub(super) fn report_refused_head(&self, client: std::net::IpAddr, id: RequestId, problem: &Problem) {
-        self.reports.finished(&Finished {
-            id,
-            method: "-",
-            path: "-",
-            way: Way::Nowhere,
-            upstream: None,
-            status: Some(problem.status.as_u16()),
-            outcome: Outcome::Refused,
-            reason: Some(problem.code),
-            duration: Duration::ZERO,
-            client,
-            bytes_in: 0,
-            bytes_out: 0,
-            account: None,
-        });
-    }
-
-    /// A body that was refused before pingora saw it.
-    pub(super) fn report_refused_body(&self, arrival: &Arrival, problem: &Problem) {
-        let path = arrival.request.path();
-        self.reports.finished(&Finished {
-            id: arrival.id,
-            method: arrival.request.method().as_str(),
-            path,
-            way: if api::owns(path) { Way::Own } else { Way::Nowhere },
-            upstream: None,
-            status: Some(problem.status.as_u16()),
-            outcome: Outcome::Refused,
-            reason: Some(problem.code),
-            duration: arrival.started.elapsed(),
-            client: arrival.client.address,
-            bytes_in: 0,
-            bytes_out: 0,
-            account: None,
-        });
     }
 
     async fn refuse(&self, session: &mut Session, arrival: &Arrival, refused: &Refused) -> Result<Stage> {
@@ -154,13 +132,37 @@ impl Gateway {
 
 impl Context {
     fn arrival(&self) -> Result<&Arrival> {
-        self.arrival.as_deref().ok_or_else(|| missed("a request without its arrival"))
+        Ok(&self.handed()?.arrival)
+    }
+
+    fn handed(&self) -> Result<&Handed> {
+        self.handed.as_deref().ok_or_else(|| missed("a request without its arrival"))
     }
 
     fn admitted(&self) -> Result<&Admitted> {
         match &self.stage {
             Stage::Admitted(admitted) => Ok(admitted),
             Stage::Arrived | Stage::Answered { .. } => Err(missed("a request that was not admitted")),
+        }
+    }
+}
+
+/// A request that is given up leaves behind what its log line needs.
+impl Drop for Context {
+    fn drop(&mut self) {
+        if self.logged {
+            return;
+        }
+        if let (Some(handed), Stage::Admitted(admitted)) = (self.handed.take(), &self.stage) {
+            let Handed { arrival, connection } = *handed;
+            connection.leave(LeftOpen {
+                arrival,
+                route: admitted.route(),
+                upstream: admitted.upstream(),
+                account: admitted.caller().map(|caller| caller.claims().account_id()),
+                status: self.status,
+                passed: self.passed,
+            });
         }
     }
 }
@@ -174,7 +176,15 @@ impl ProxyHttp for Gateway {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context { arrival: None, stage: Stage::Arrived, tries: 0, failure: None }
+        Context {
+            handed: None,
+            stage: Stage::Arrived,
+            status: None,
+            passed: Passed::default(),
+            logged: false,
+            tries: 0,
+            failure: None,
+        }
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {
@@ -189,19 +199,19 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
         handed: Box<dyn Any + Send + Sync>,
     ) {
-        context.arrival = handed.downcast::<Arrival>().ok();
+        context.handed = handed.downcast::<Handed>().ok();
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        let arrival = context.arrival()?;
+        let Handed { arrival, connection } = context.handed()?;
         if !arrival.request.keep_alive() {
             session.set_keepalive(None);
         }
         context.stage = if api::owns(arrival.request.path()) {
             self.answer(session, arrival).await?
         } else {
-            let judged = match self.admission.admit(&arrival.request) {
-                Err(refused) => self.admission.appeal(refused, &self.auth).await,
+            let judged = match self.admission.admit(&arrival.request, &connection.open) {
+                Err(refused) => self.admission.appeal(refused, &connection.open, &self.auth).await,
                 admitted => admitted,
             };
             match judged {
@@ -269,7 +279,31 @@ impl ProxyHttp for Gateway {
         }
         respond::settle_expectation(session, response.status, arrival);
         headers::settle_answer(response, arrival.request.version());
-        response.insert_header("x-request-id", arrival.id_value())
+        response.insert_header("x-request-id", arrival.id_value())?;
+        context.status = Some(response.status.as_u16());
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        context.passed.received += length(body.as_ref());
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        context.passed.sent += length(body.as_ref());
+        Ok(None)
     }
 
     /// Nothing was sent yet, so the next server may be tried, each once.
@@ -314,11 +348,12 @@ impl ProxyHttp for Gateway {
     }
 
     fn request_summary(&self, _session: &Session, context: &Context) -> String {
-        context.arrival.as_ref().map_or_else(|| "-".to_owned(), |arrival| arrival.id.to_string())
+        context.arrival().map_or_else(|_| "-".to_owned(), |arrival| arrival.id.to_string())
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
-        let Some(arrival) = context.arrival.as_deref() else {
+        context.logged = true;
+        let Ok(arrival) = context.arrival() else {
             tracing::error!("a request without its arrival");
             return;
         };
@@ -357,6 +392,10 @@ impl ProxyHttp for Gateway {
             account: admitted.and_then(Admitted::caller).map(|caller| caller.claims().account_id()),
         });
     }
+}
+
+fn length(bytes: Option<&Bytes>) -> u64 {
+    bytes.map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX))
 }
 
 /// Whose fault a failure is, by what the client is told.

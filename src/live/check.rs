@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::{Clock, IdentityValues, LiveKeys, LiveRevocations};
+use super::{Clock, IdentityValues, KeyMark, LiveKeys, LiveRevocations, OpenRequests};
 use crate::domain::token::{self, Parties, TokenRefusal, VerifiedClaims};
 
 /// Bytes that the cache of verified tokens may hold.
@@ -26,6 +26,7 @@ pub struct Verified {
     claims: VerifiedClaims,
     identity: IdentityValues,
     key_generation: u64,
+    key: KeyMark,
 }
 
 impl Verified {
@@ -37,6 +38,11 @@ impl Verified {
     /// Its identity header values.
     pub fn identity(&self) -> &IdentityValues {
         &self.identity
+    }
+
+    /// The key that signed it.
+    pub fn key(&self) -> KeyMark {
+        self.key
     }
 }
 
@@ -90,6 +96,11 @@ impl TokenCheck {
         &self.keys
     }
 
+    /// The requests that its answers let in.
+    pub fn open_requests(&self) -> &OpenRequests {
+        self.revocations.open_requests()
+    }
+
     /// The clock that decides.
     pub fn clock(&self) -> Clock {
         self.clock
@@ -130,7 +141,9 @@ impl TokenCheck {
                 self.misses.fetch_add(1, Ordering::Relaxed);
                 let claims = token::verify(token, &self.parties, &keys, now)?;
                 let identity = IdentityValues::of(&claims);
-                let fresh = Arc::new(Verified { claims, identity, key_generation: keys.generation() });
+                let header = token.split('.').next().unwrap_or_default();
+                let key = keys.key_for_header(header).map(|key| KeyMark::of(key.kid())).unwrap_or_default();
+                let fresh = Arc::new(Verified { claims, identity, key_generation: keys.generation(), key });
                 self.verified.insert(token.into(), Arc::clone(&fresh));
                 fresh
             }
@@ -175,6 +188,7 @@ mod tests {
             email: "a@example.org".into(),
             issued_at: NOW,
             expires_at: NOW.plus(Duration::from_secs(60)),
+            status: None,
         };
         let token = token::mint(&grant, &parties, &keys.load()).unwrap();
         let check = TokenCheck::new(parties, keys, revocations, Clock::Stopped(NOW));

@@ -11,6 +11,7 @@ mod clock;
 mod identity;
 mod keys;
 mod moment;
+mod open;
 mod revocations;
 
 pub use check::{CacheUse, TokenCheck, Verified};
@@ -18,4 +19,5 @@ pub use clock::Clock;
 pub use identity::IdentityValues;
 pub use keys::{KeyPublisher, LiveKeys, keys_channel};
 pub use moment::Moment;
+pub use open::{Cut, KeyMark, OpenConnection, OpenRequest, OpenRequests};
 pub use revocations::{LiveRevocations, RevocationPublisher, revocations_channel};

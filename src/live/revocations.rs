@@ -7,19 +7,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Moment;
+use super::{Moment, OpenRequests};
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
 use crate::domain::revocation::{Revocation, Revoked};
+use crate::domain::session::StatusIndex;
 
 #[derive(Debug)]
 struct Shared {
     /// Session to the end of its natural life.
-    ended: papaya::HashMap<SessionId, Timestamp>,
+    ended: papaya::HashMap<SessionId, Ended>,
     /// As of when the set is known to be complete: a [`Moment`].
     complete_as_of: AtomicU64,
     /// For how long after that it may be relied on.
     max_staleness: Duration,
+    /// What ends with a session.
+    open: OpenRequests,
+}
+
+/// 16 bytes: there may be a million of them.
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    /// The end of its natural life.
+    forget_at: Timestamp,
+    /// Its place in the status list, from 0; -1 without one.
+    status_index: i64,
 }
 
 /// Reads the set. Cheap to clone.
@@ -38,6 +50,7 @@ pub fn revocations_channel(max_staleness: Duration) -> (RevocationPublisher, Liv
         ended: papaya::HashMap::new(),
         complete_as_of: AtomicU64::new(Moment::NEVER.raw()),
         max_staleness,
+        open: OpenRequests::default(),
     });
     (RevocationPublisher(Arc::clone(&shared)), LiveRevocations(shared))
 }
@@ -46,6 +59,18 @@ impl LiveRevocations {
     /// Whether the session was ended.
     pub fn contains(&self, session: SessionId) -> bool {
         self.0.ended.pin().contains_key(&session)
+    }
+
+    /// The requests that end with their session.
+    pub fn open_requests(&self) -> &OpenRequests {
+        &self.0.open
+    }
+
+    /// Tells the places in the status list of all that are remembered. Looks at every entry: not for the hot path.
+    pub fn each_status_index(&self, tell: impl FnMut(StatusIndex)) {
+        let ended = self.0.ended.pin();
+        let indexes = ended.values().map(|ended| StatusIndex(ended.status_index));
+        indexes.filter(|index| index.0 >= 0).for_each(tell);
     }
 
     /// How many are remembered.
@@ -80,13 +105,16 @@ impl LiveRevocations {
 }
 
 impl RevocationPublisher {
-    /// Refuses the sessions from now on.
+    /// Refuses the sessions from now on, and closes what is open of them.
     pub fn add<'a>(&self, revocations: impl IntoIterator<Item = &'a Revocation>) {
         let ended = self.0.ended.pin();
         for revocation in revocations {
             match &revocation.revoked {
-                Revoked::Session { id, .. } => {
-                    ended.insert(*id, revocation.forget_at);
+                Revoked::Session { id, status_index } => {
+                    let status_index = status_index.map_or(-1, |index| index.0);
+                    ended.insert(*id, Ended { forget_at: revocation.forget_at, status_index });
+                    // Behind the line above: see `live::open`.
+                    self.0.open.end(*id);
                 }
                 // Not written yet: keys cannot be retired so far.
                 Revoked::Key { .. } => {}
@@ -102,7 +130,7 @@ impl RevocationPublisher {
 
     /// Forgets sessions that would have expired before `before`.
     pub fn prune(&self, before: Timestamp) {
-        self.0.ended.pin().retain(|_, expires_at| *expires_at >= before);
+        self.0.ended.pin().retain(|_, ended| ended.forget_at >= before);
     }
 }
 
@@ -111,6 +139,12 @@ mod tests {
     use super::*;
     use crate::domain::session::EndReason;
 
+    fn status_indexes(live: &LiveRevocations) -> Vec<StatusIndex> {
+        let mut indexes = Vec::new();
+        live.each_status_index(|index| indexes.push(index));
+        indexes
+    }
+
     #[test]
     fn a_revoked_session_is_known_until_it_would_have_expired() {
         let (publisher, live) = revocations_channel(Duration::from_secs(1));
@@ -118,16 +152,18 @@ mod tests {
         let session_id = SessionId::new(now, [1; 10]);
         publisher.add(&[Revocation {
             number: 1,
-            revoked: Revoked::Session { id: session_id, status_index: None },
+            revoked: Revoked::Session { id: session_id, status_index: Some(StatusIndex(7)) },
             forget_at: Timestamp::from_unix_millis(5000),
             revoked_at: now,
             reason: EndReason::Logout,
         }]);
         assert!(live.contains(session_id));
+        assert_eq!(status_indexes(&live), [StatusIndex(7)]);
         publisher.prune(Timestamp::from_unix_millis(5000));
         assert!(live.contains(session_id));
         publisher.prune(Timestamp::from_unix_millis(5001));
         assert!(live.is_empty());
+        assert_eq!(status_indexes(&live), []);
     }
 
     #[test]

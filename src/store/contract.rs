@@ -222,6 +222,8 @@ pub trait DurableStore: Send + Sync + 'static {
     async fn deregister_replica(&self, replica: ReplicaId) -> Result<(), StoreError>;
     /// Takes `count` places in the status list for good and returns the first; they follow one another.
     async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError>;
+    /// How many places in the status list were taken so far, by anybody.
+    async fn status_indexes_taken(&self) -> Result<i64, StoreError>;
     /// Deletes sessions and revocations whose `forget_at` (`expires_at`) is before `before`,
     /// at most `limit` of each; returns how many rows went.
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;

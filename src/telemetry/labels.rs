@@ -36,6 +36,20 @@ labels! {
         Refused = "refused",
         /// Something on our side or behind us was at fault, or the client left before the answer.
         Failed = "failed",
+        /// Admitted, then closed by us before its end: its session or its token had ended.
+        Closed = "closed",
+    }
+}
+
+labels! {
+    /// Why a request that was open is closed.
+    RequestClosed {
+        /// Its session was ended.
+        SessionEnded = "session_ended",
+        /// The token that admitted it has expired.
+        TokenExpired = "token_expired",
+        /// The key that signed its token was retired.
+        KeyRetired = "key_retired",
     }
 }
 

@@ -13,7 +13,7 @@ mod panics;
 pub use access::{ACCESS_TARGET, AccessLine};
 pub use labels::{
     AuthResult, ConnectionRefusal, FeedResync, HashResult, LoginResult, Outcome, RegistrationResult,
-    RevocationSource,
+    RequestClosed, RevocationSource,
 };
 pub use logs::{DroppedLines, LogError, LogFormatChoice, LogGuard, init};
 pub use panics::log_panics;

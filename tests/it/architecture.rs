@@ -43,6 +43,7 @@ const DOOR_OF_ACTORS: &[&str] = &[
     "Login",
     "Logout",
     "Registration",
+    "Revoke",
     "TokenGrant",
 ];
 

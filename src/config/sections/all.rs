@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{accounts, revocation, routing, server, store, token};
+use super::{accounts, clients, revocation, routing, server, store, token};
 use crate::config::reader::Reader;
 use crate::config::settings::Settings;
 
@@ -21,8 +21,9 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Settings {
     let revocation = revocation::read(reader);
     let password = accounts::password(reader);
     let accounts = accounts::accounts(reader);
+    let clients = clients::read(reader);
     let (upstreams, routes) = routing::read(reader);
-    Settings { server, log, store, token, revocation, password, accounts, upstreams, routes }
+    Settings { server, log, store, token, revocation, password, accounts, clients, upstreams, routes }
 }
 
 pub(super) fn cores() -> usize {

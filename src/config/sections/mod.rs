@@ -2,6 +2,7 @@
 
 mod accounts;
 mod all;
+mod clients;
 mod revocation;
 mod routing;
 mod server;

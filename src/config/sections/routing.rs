@@ -7,12 +7,11 @@ use crate::config::given::Raw;
 use crate::config::parse::{self, quoted};
 use crate::config::problem::{Fault, Origin};
 use crate::config::reader::Reader;
-use crate::config::settings::{RouteAccess, RouteOnStale, RouteSettings, UpstreamSettings};
+use crate::config::settings::{RouteAccess, RouteOnRevoke, RouteOnStale, RouteSettings, UpstreamSettings};
 
 use super::all::NETWORK_TIMEOUT;
 
-/// Paths of the gateway's own, with everything below them. It answers the first two so far; no route may claim
-/// the others, so that answering them one day takes nothing away from a service.
+/// Paths of the gateway's own, with everything below them.
 const OWN_PATHS: [&str; 4] = [
     "/auth",
     "/.well-known/jwks.json",
@@ -81,12 +80,14 @@ fn routes(r: &mut Reader) -> Vec<RouteSettings> {
             r.problem(&key("path"), fault);
         }
         let words = [("public", RouteAccess::Public), ("authenticated", RouteAccess::Authenticated)];
+        let ends = [("close", RouteOnRevoke::Close), ("finish", RouteOnRevoke::Finish)];
         routes.push(RouteSettings {
             path,
             upstream: r.required(&key("upstream"), entry, upstream_name).unwrap_or_default(),
             access: r.value(&key("access"), "authenticated", parse::one_of(words)),
             forward_authorization: r.value(&key("forward_authorization"), "false", parse::boolean),
             on_stale: r.value(&key("on_stale"), "refuse", parse::one_of(ON_STALE)),
+            on_revoke: r.value(&key("on_revoke"), "close", parse::one_of(ends)),
         });
     }
     routes
@@ -118,6 +119,7 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             ("access", "authenticated"),
             ("forward_authorization", "false"),
             ("on_stale", "refuse"),
+            ("on_revoke", "close"),
         ];
         for (leaf, value) in whole {
             r.show_from(&format!("route[0].{leaf}"), value, origin.clone());
@@ -128,6 +130,7 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             access: RouteAccess::Authenticated,
             forward_authorization: false,
             on_stale: RouteOnStale::Refuse,
+            on_revoke: RouteOnRevoke::Close,
         });
     }
 }

@@ -17,12 +17,14 @@ pub(super) fn server(r: &mut Reader) -> ServerSettings {
             Fault::new("takes the same port as server.listen", "give each listener a port of its own");
         r.problem("server.admin_listen", fault);
     }
+    let public_url = r.optional("server.public_url", address::public_url);
     let threads = match r.value("server.threads", "0", parse::number(0..=1024)) {
         0 => cores().min(1024),
         threads => threads,
     };
     ServerSettings {
         listen,
+        public_url,
         admin_listen,
         threads,
         data_dir: r.value("server.data_dir", ".gateward", parse::path),

@@ -15,7 +15,7 @@ use crate::config::settings::{SigningAlgorithm, TokenSettings};
 use crate::config::shown::{NOT_SET, REDACTED};
 
 /// RFC 7518 section 3.2: an HMAC key at least as long as the hash.
-const SHORTEST_SECRET: usize = 32;
+pub(super) const SHORTEST_SECRET: usize = 32;
 
 pub(super) fn read(r: &mut Reader) -> TokenSettings {
     let issuer = r.value("token.issuer", "gateward", name);
@@ -36,8 +36,21 @@ pub(super) fn read(r: &mut Reader) -> TokenSettings {
         let fault = Fault::new("is shorter than token.access_lifetime", "make the session at least as long");
         r.problem("token.session_lifetime", fault);
     }
+    let status_list_ttl = r.value(
+        "token.status_list_ttl",
+        "15s",
+        parse::duration(Duration::from_secs(1)..=Duration::from_hours(1)),
+    );
     let key_encryption_key = key_encryption_key(r);
-    TokenSettings { issuer, audience, algorithm, access_lifetime, session_lifetime, key_encryption_key }
+    TokenSettings {
+        issuer,
+        audience,
+        algorithm,
+        access_lifetime,
+        session_lifetime,
+        status_list_ttl: Duration::from_secs(status_list_ttl.as_secs()),
+        key_encryption_key,
+    }
 }
 
 /// Issuer and audience: a text that people and programs compare by eye and by byte.
@@ -74,7 +87,7 @@ enum Name {
 
 /// Placeholders such as `aaaa...` or 32 zero bytes. 32 random bytes hold fewer than 8 different ones about once in
 /// 10^40 keys; random hexadecimal digits pass, too.
-fn is_no_secret(bytes: &[u8]) -> bool {
+pub(super) fn is_no_secret(bytes: &[u8]) -> bool {
     let mut seen = [false; 256];
     for byte in bytes {
         if let Some(seen) = seen.get_mut(usize::from(*byte)) {

@@ -49,7 +49,10 @@ fn it_names_every_key_and_no_other() {
     let short_form = vec![("UPSTREAM".to_owned(), "http://a:1".to_owned())];
     let all = load(&Sources { environment: short_form, ..Sources::default() }).unwrap().values;
     let mut known: BTreeSet<String> = all.into_iter().map(|shown| shown.key).collect();
-    for secret in ["postgres.url", "redis.url", "token.secret", "token.key_encryption_key"] {
+    known.extend(["client[0].id".to_owned(), "client[0].secret".to_owned()]);
+    for secret in
+        ["postgres.url", "redis.url", "token.secret", "token.key_encryption_key", "client[0].secret"]
+    {
         known.insert(format!("{secret}_file"));
     }
     assert_eq!(named, known);

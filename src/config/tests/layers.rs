@@ -5,13 +5,13 @@ use secrecy::ExposeSecret;
 
 use super::case::{Case, KEY, SECRET, origin};
 use crate::config::{
-    LogFormat, MigrateMode, Origin, Registration, RouteAccess, Settings, SigningAlgorithm, StoreKind,
-    StoreSettings, variables,
+    LogFormat, MigrateMode, Origin, Registration, RouteAccess, RouteOnRevoke, Settings, SigningAlgorithm,
+    StoreKind, StoreSettings, variables,
 };
 
 #[test]
 fn defaults_are_complete() {
-    let Settings { server, log, store, token, revocation, password, accounts, upstreams, routes } =
+    let Settings { server, log, store, token, revocation, password, accounts, clients, upstreams, routes } =
         Case::new().load().settings;
     assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(server.admin_listen.to_string(), "127.0.0.1:9090");
@@ -34,7 +34,27 @@ fn defaults_are_complete() {
     assert_eq!(accounts.registration, Registration::Open);
     assert_eq!(revocation.max_staleness, Duration::from_secs(1));
     assert_eq!(revocation.detached_limit, Duration::from_mins(15));
-    assert!(upstreams.is_empty() && routes.is_empty());
+    assert!(clients.is_empty() && upstreams.is_empty() && routes.is_empty());
+    assert_eq!(token.status_list_ttl, Duration::from_secs(15));
+}
+
+#[test]
+fn the_public_url_is_the_configured_one_or_what_is_known_of_the_listener() {
+    for (listen, known) in [
+        ("127.0.0.1:8080", Some("http://127.0.0.1:8080")),
+        ("0.0.0.0:80", Some("http://127.0.0.1:80")),
+        ("[::]:80", Some("http://[::1]:80")),
+        ("192.0.2.7:80", Some("http://192.0.2.7:80")),
+        ("127.0.0.1:0", None),
+    ] {
+        let case = Case::new().flag("server.listen", listen, "--listen");
+        let server = case.load().settings.server;
+        assert_eq!(server.known_public_url().as_deref(), known);
+        assert_eq!(server.public_url("[::]:7".parse().unwrap()), "http://[::1]:7");
+        let given = case.flag("server.public_url", "https://gw.example/", "--x").load().settings.server;
+        assert_eq!(given.known_public_url().as_deref(), Some("https://gw.example"));
+        assert_eq!(given.public_url("[::]:7".parse().unwrap()), "https://gw.example");
+    }
 }
 
 #[test]
@@ -97,6 +117,7 @@ fn the_short_form_makes_an_upstream_and_a_route_unless_the_file_has_them() {
     );
     assert_eq!((route.path.as_str(), route.access), ("/", RouteAccess::Authenticated));
     assert!(!route.forward_authorization);
+    assert_eq!(route.on_revoke, RouteOnRevoke::Close);
     assert_eq!(origin(&short, "upstream[0].servers"), "environment variable UPSTREAM");
 
     let own_route = "[[route]]\npath = \"/a\"\nupstream = \"default\"";

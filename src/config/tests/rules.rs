@@ -3,12 +3,14 @@
 use super::case::Case;
 use crate::config::load;
 
+const SECRET_LINE: &str = "secret = \"hunter2-hunter2-hunter2-hunter2-hunter2\"";
 const API: &str = "[[upstream]]\nname = \"api\"\nservers = [\"api:1\"]\n";
 
 /// A file with exactly one mistake, and how its problem starts.
 #[test]
 fn each_rule_has_its_problem() {
     let api = |rest: &str| format!("{API}{rest}");
+    let client = |rest: &str| format!("[[client]]\nid = \"orders\"\n{rest}\n");
     let cases = [
         ("[server]\nlisten = \"localhost:80\"".to_owned(), "server.listen: `localhost:80` is not an IP address"),
         ("[server]\nadmin_listen = \"0.0.0.0:8080\"".to_owned(), "server.admin_listen: takes the same port"),
@@ -40,6 +42,16 @@ fn each_rule_has_its_problem() {
         ("[token]\naudience = \"a b\"".to_owned(), "token.audience: `a b` is not 1 to 256"),
         ("[token]\nsession_lifetime = \"10m\"".to_owned(), "token.session_lifetime: is shorter than"),
         ("[token]\naccess_lifetime = 900".to_owned(), "token.access_lifetime: is a number without a unit"),
+        ("[server]\npublic_url = \"https://a/x\"".to_owned(), "server.public_url: `https://a/x` is not of the form"),
+        (client("secret = \"short\""), "client[0].secret: is shorter than 32 bytes"),
+        (client(&format!("secret = \"{}\"", "abcdefg".repeat(9))), "client[0].secret: repeats"),
+        (client(""), "client[0].secret: is missing"),
+        (client("secret = \"a\"\nsecret_file = \"/x\""), "client[0].secret_file: is given together with"),
+        (client("secret_file = \"/nowhere\""), "client[0].secret_file: names a file that cannot be read"),
+        (client(&format!("{SECRET_LINE}\nsceret = 1")), "client[0].sceret: is not a known key"),
+        (client(SECRET_LINE).repeat(2), "client[1].id: `orders` is the id of another client"),
+        (format!("[[client]]\n{SECRET_LINE}"), "client[0].id: is missing"),
+        (format!("[[client]]\nid = \"a:b\"\n{SECRET_LINE}"), "client[0].id: `a:b` is not a client id"),
         ("[accounts]\nregistration = \"maybe\"".to_owned(), "accounts.registration: `maybe` is not known"),
         ("[[route]]\npath = \"/\"\nupstream = \"api\"".to_owned(), "route: needs an upstream"),
         (api("[[route]]\npath = \"/\"\nupstream = \"app\""), "route[0].upstream: `app` is not the name"),
@@ -50,6 +62,10 @@ fn each_rule_has_its_problem() {
         (
             api("[[route]]\npath = \"/\"\nupstream = \"api\"\nforward_authorization = \"yes\""),
             "route[0].forward_authorization: is neither true nor false",
+        ),
+        (
+            api("[[route]]\npath = \"/\"\nupstream = \"api\"\non_revoke = \"ignore\""),
+            "route[0].on_revoke: `ignore` is not",
         ),
         (api(&"[[route]]\npath = \"/a\"\nupstream = \"api\"\n".repeat(2)), "route[1].path: `/a` has another route"),
         (api(API), "upstream[1].name: `api` names another upstream"),
@@ -96,6 +112,7 @@ fn ranges_hold_at_both_ends() {
         ("redis.timeout", "10ms", "1m", "9ms", "61s"),
         ("token.access_lifetime", "10s", "24h", "9s", "86401s"),
         ("token.session_lifetime", "15m", "366d", "59s", "367d"),
+        ("token.status_list_ttl", "1s", "1h", "999ms", "3601s"),
         ("password.min_length", "8", "64", "7", "65"),
         ("password.min_strength", "0", "4", "-1", "5"),
         ("password.bcrypt_cost", "10", "16", "9", "17"),

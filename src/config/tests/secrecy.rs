@@ -32,6 +32,31 @@ fn unused_secrets_are_warnings() {
     }
 }
 
+#[test]
+fn the_secret_of_a_client_is_taken_from_file_and_environment_and_shown_redacted() {
+    let file = "[[client]]\nid = \"orders\"\n";
+    let own = Case::new().file(&format!("{file}secret = \"{SECRET}\""));
+    let by_variable = Case::new().file(file).env("GATEWARD__CLIENT__0__SECRET", SECRET);
+    let mut in_file = Case::new().file(file);
+    let path = in_file.write("secret", &format!("{SECRET}\n"));
+    in_file = in_file.env("GATEWARD__CLIENT__0__SECRET_FILE", path.to_str().unwrap());
+    for case in [own, by_variable, in_file] {
+        let loaded = case.load();
+        assert_eq!(loaded.settings.clients[0].secret.expose_secret(), SECRET);
+        assert!(
+            loaded.values.iter().any(|shown| shown.key == "client[0].secret" && shown.value == "(redacted)")
+        );
+        assert!(!everything_printed(&case).contains("hunter2"));
+    }
+    let nobody = Case::new().env("GATEWARD__CLIENT__0__SECRET", SECRET);
+    assert!(
+        nobody.problems()[0].contains("is not a known key")
+            && !everything_printed(&nobody).contains("hunter2")
+    );
+    let short = Case::new().file(&format!("{file}secret = \"hunter2\""));
+    assert!(!short.problems().is_empty() && !everything_printed(&short).contains("hunter2"));
+}
+
 /// Both faces of the result, as text.
 fn everything_printed(case: &Case) -> String {
     let mut text = String::new();

@@ -10,8 +10,9 @@ use super::TokenRefusal;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId, TokenId};
 use crate::domain::keyring::Keyring;
+use crate::domain::status_list::StatusReference;
 
-/// Longer tokens are refused before anything is decoded. Ours are about 700 bytes.
+/// Longer tokens are refused before anything is decoded. Ours are about 800 bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// How far the clocks of replicas may differ.
@@ -48,25 +49,36 @@ pub struct Grant {
     pub issued_at: Timestamp,
     /// `exp`.
     pub expires_at: Timestamp,
+    /// `status`; none for a session that has no place in the status list.
+    pub status: Option<StatusReference>,
 }
 
-/// Claims on the wire. Unknown members are ignored, so that replicas of two versions can run side by
-/// side; a member that is there twice is an error of the parser.
+/// Claims on the wire; by themselves they prove nothing. Unknown members are ignored, so that replicas of two
+/// versions can run side by side; a member that is there twice is an error of the parser.
 #[derive(Debug, Serialize, Deserialize)]
-struct Claims {
-    iss: String,
-    sub: AccountId,
-    aud: String,
-    exp: i64,
-    iat: i64,
+#[expect(missing_docs, reason = "each is the registered claim of its name")]
+pub struct Claims {
+    pub iss: String,
+    pub sub: AccountId,
+    pub aud: String,
+    pub exp: i64,
+    pub iat: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    nbf: Option<i64>,
-    jti: TokenId,
-    sid: SessionId,
-    client_id: String,
-    scope: String,
-    roles: Vec<String>,
-    email: String,
+    pub nbf: Option<i64>,
+    pub jti: TokenId,
+    pub sid: SessionId,
+    pub client_id: String,
+    pub scope: String,
+    pub roles: Vec<String>,
+    pub email: String,
+    /// For other verifiers only: what we refuse stands in our memory, not in our list.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    status_list: StatusReference,
 }
 
 /// Claims of a token whose signature, shape, issuer, audience and time were found good.
@@ -117,9 +129,14 @@ impl VerifiedClaims {
         self.expires_at
     }
 
+    /// When the token stops being accepted: `exp` with the leeway.
+    pub fn refused_from(&self) -> Timestamp {
+        self.expires_at.plus(LEEWAY)
+    }
+
     /// Whether the token may still be used at `now`.
     pub fn is_current(&self, now: Timestamp) -> bool {
-        now < self.expires_at.plus(LEEWAY)
+        now < self.refused_from()
     }
 }
 
@@ -141,6 +158,7 @@ pub fn mint(grant: &Grant, parties: &Parties, keys: &Keyring) -> Result<String, 
         scope: grant.scope.clone(),
         roles: grant.roles.clone(),
         email: grant.email.clone(),
+        status: grant.status.clone().map(|status_list| Status { status_list }),
     };
     let key = keys.signer();
     let payload = serde_json::to_vec(&claims)?;
@@ -176,6 +194,12 @@ pub fn verify(
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenRefusal::BadClaims)?;
     let claims: Claims = serde_json::from_slice(&payload).map_err(|_| TokenRefusal::BadClaims)?;
     judge(claims, parties, now)
+}
+
+/// What stands in a token, for showing it. Judges nothing: only for a token that [`verify`] has accepted.
+pub fn read_claims(accepted: &str) -> Option<Claims> {
+    let payload = URL_SAFE_NO_PAD.decode(accepted.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&payload).ok()
 }
 
 fn judge(claims: Claims, parties: &Parties, now: Timestamp) -> Result<VerifiedClaims, TokenRefusal> {
@@ -232,6 +256,7 @@ mod tests {
             email: "a@example.org".into(),
             issued_at: NOW,
             expires_at: NOW.plus(Duration::from_secs(900)),
+            status: Some(StatusReference { idx: 70_000, uri: "http://gw/auth/status-lists/0".into() }),
         }
     }
 
@@ -316,12 +341,40 @@ mod tests {
 
     #[test]
     fn every_missing_claim_is_refused() {
-        for name in good_claims().as_object().unwrap().keys() {
+        let claims = good_claims();
+        for name in claims.as_object().unwrap().keys().filter(|name| *name != "status") {
             let mut claims = good_claims();
             claims.as_object_mut().unwrap().remove(name);
             let refused = check(&signed(&claims.to_string())).map(|_| ());
             assert_eq!(refused, Err(TokenRefusal::BadClaims), "{name}");
         }
+    }
+
+    #[test]
+    fn a_token_says_where_its_status_is_and_is_good_without_it() {
+        let claims = good_claims();
+        let expected = json!({"status_list": {"idx": 70_000, "uri": "http://gw/auth/status-lists/0"}});
+        assert_eq!(claims["status"], expected);
+        let older = mint(&Grant { status: None, ..grant() }, &parties(), &ring()).unwrap();
+        assert!(
+            !URL_SAFE_NO_PAD
+                .decode(older.split('.').nth(1).unwrap())
+                .unwrap()
+                .windows(6)
+                .any(|word| word == b"status")
+        );
+        assert!(check(&older).is_ok());
+        // Another kind of status, one day: not ours to judge.
+        let mut other = claims;
+        other["status"] = json!({"identifier_list": 7});
+        assert!(check(&signed(&other.to_string())).is_ok());
+    }
+
+    #[test]
+    fn the_status_adds_little_to_a_token() {
+        let with = mint(&grant(), &parties(), &ring()).unwrap().len();
+        let without = mint(&Grant { status: None, ..grant() }, &parties(), &ring()).unwrap().len();
+        assert!((80..=110).contains(&(with - without)), "{} bytes", with - without);
     }
 
     #[test]

@@ -6,5 +6,7 @@
 mod access;
 mod refusal;
 
-pub use access::{CLIENT_ID, Grant, LEEWAY, MAX_TOKEN_BYTES, Parties, VerifiedClaims, mint, verify};
+pub use access::{
+    CLIENT_ID, Claims, Grant, LEEWAY, MAX_TOKEN_BYTES, Parties, VerifiedClaims, mint, read_claims, verify,
+};
 pub use refusal::TokenRefusal;

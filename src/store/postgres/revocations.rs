@@ -23,6 +23,8 @@ const INSERT: &str = "INSERT INTO revocations \
 
 const RESERVE_INDEXES: &str = "UPDATE status_index_counter SET next = next + $1 RETURNING next - $1 AS first";
 
+const TAKEN_INDEXES: &str = "SELECT next FROM status_index_counter";
+
 /// A reader that is ahead of the counter has seen numbers that are lost: it starts again.
 const AFTER: &str = "SELECT number, session_id, status_index, kid, session_expires_at, revoked_at, reason \
     FROM revocations \
@@ -103,6 +105,12 @@ pub(super) async fn reserve_status_indexes(client: &Client, count: u32) -> Resul
         .await?
         .ok_or_else(|| corrupt("status_index_counter is empty".to_owned()))?;
     Ok(StatusIndex(column(&row, "first")?))
+}
+
+pub(super) async fn status_indexes_taken(client: &Client) -> Result<i64, Failure> {
+    let select = client.prepare_cached(TAKEN_INDEXES).await?;
+    let row = client.query_opt(&select, &[]).await?;
+    Ok(column(&row.ok_or_else(|| corrupt("status_index_counter is empty".to_owned()))?, "next")?)
 }
 
 pub(super) async fn after(client: &Client, number: i64, limit: u32) -> Result<Vec<Revocation>, Failure> {

@@ -158,6 +158,10 @@ impl DurableStore for PostgresStore {
         call!(self.calls, |client| revocations::reserve_status_indexes(client, count))
     }
 
+    async fn status_indexes_taken(&self) -> Result<i64, StoreError> {
+        call!(self.calls, |client| revocations::status_indexes_taken(client))
+    }
+
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         call!(self.calls, |client| revocations::prune(client, before, limit))
     }

@@ -18,6 +18,8 @@ const INSERT: &str = "INSERT INTO revocations \
 
 const RESERVE_INDEXES: &str = "UPDATE status_index_counter SET next = next + ?1 RETURNING next - ?1 AS first";
 
+const TAKEN_INDEXES: &str = "SELECT next FROM status_index_counter";
+
 /// A reader that is ahead of the counter has seen numbers that are lost: it starts again.
 const AFTER: &str = "SELECT number, session_id, status_index, kid, session_expires_at, revoked_at, reason \
     FROM revocations \
@@ -85,6 +87,11 @@ pub(super) fn reserve_status_indexes(connection: &Connection, count: u32) -> Res
     let first: Option<i64> =
         connection.prepare_cached(RESERVE_INDEXES)?.query_row([count], |row| row.get(0)).optional()?;
     Ok(StatusIndex(first.ok_or_else(|| corrupt("status_index_counter is empty".to_owned()))?))
+}
+
+pub(super) fn status_indexes_taken(connection: &Connection) -> Result<i64, Failure> {
+    let taken = connection.prepare_cached(TAKEN_INDEXES)?.query_row([], |row| row.get(0)).optional()?;
+    Ok(taken.ok_or_else(|| corrupt("status_index_counter is empty".to_owned()))?)
 }
 
 pub(super) fn after(connection: &Connection, number: i64, limit: u32) -> Result<Vec<Revocation>, Failure> {

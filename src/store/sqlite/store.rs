@@ -165,6 +165,10 @@ impl DurableStore for SqliteStore {
         self.call(move |connection| revocations::reserve_status_indexes(connection, count)).await
     }
 
+    async fn status_indexes_taken(&self) -> Result<i64, StoreError> {
+        self.call(|connection| revocations::status_indexes_taken(connection)).await
+    }
+
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.call(move |connection| revocations::prune(connection, before, limit)).await
     }

@@ -71,6 +71,10 @@ families! {
         "Open client connections.";
     CONNECTIONS_REFUSED = Kind::Counter, "gateward_connections_refused_total", ["reason"],
         "Client connections closed at once, by reason.";
+    OPEN_REQUESTS = Kind::Gauge, "gateward_open_requests", [],
+        "Requests at services that end with their session or token.";
+    OPEN_REQUESTS_CLOSED = Kind::Counter, "gateward_open_requests_closed_total", ["reason"],
+        "Open requests closed because what admitted them had ended, by reason.";
     REVOCATIONS = Kind::Gauge, "gateward_revocations", [],
         "Revocations held in memory.";
     REVOCATION_LAG = Kind::Gauge, "gateward_revocation_lag_seconds", [],

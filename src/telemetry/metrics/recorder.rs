@@ -15,7 +15,7 @@ use super::routes::RouteMetrics;
 use super::stores::StoreMetrics;
 use crate::telemetry::{
     AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HashResult, LoginResult, Outcome,
-    RegistrationResult, RevocationSource,
+    RegistrationResult, RequestClosed, RevocationSource,
 };
 
 /// A metric could not be made, registered or rendered. The families are constants, so this is a
@@ -49,6 +49,9 @@ pub struct Metrics {
     /// [`families::CONNECTIONS`]
     pub connections: IntGauge,
     connections_refused: IntCounterVec,
+    /// [`families::OPEN_REQUESTS`]
+    pub open_requests: IntGauge,
+    open_requests_closed: IntCounterVec,
     /// [`families::REVOCATIONS`]
     pub revocations: IntGauge,
     revocation_lag: Gauge,
@@ -92,6 +95,8 @@ impl Metrics {
             actor_restarts: make.int_counters(families::ACTOR_RESTARTS)?,
             connections: make.int_gauge(families::CONNECTIONS)?,
             connections_refused: make.int_counters(families::CONNECTIONS_REFUSED)?,
+            open_requests: make.int_gauge(families::OPEN_REQUESTS)?,
+            open_requests_closed: make.int_counters(families::OPEN_REQUESTS_CLOSED)?,
             revocations: make.int_gauge(families::REVOCATIONS)?,
             revocation_lag: make.gauge(families::REVOCATION_LAG)?,
             revocation_resyncs: make.int_counters(families::REVOCATION_RESYNCS)?,
@@ -115,6 +120,7 @@ impl Metrics {
         HashResult::ALL.iter().for_each(|result| add(&self.hash_jobs, &[result.as_str()], 0));
         FeedResync::ALL.iter().for_each(|cause| add(&self.revocation_resyncs, &[cause.as_str()], 0));
         ConnectionRefusal::ALL.iter().for_each(|why| add(&self.connections_refused, &[why.as_str()], 0));
+        RequestClosed::ALL.iter().for_each(|why| add(&self.open_requests_closed, &[why.as_str()], 0));
     }
 
     /// From now on, rendering says how many log lines were dropped. Only the first call counts.
@@ -190,6 +196,11 @@ impl Metrics {
     /// A client connection was closed at once.
     pub fn connection_refused(&self, reason: ConnectionRefusal) {
         add(&self.connections_refused, &[reason.as_str()], 1);
+    }
+
+    /// An open request was closed because what admitted it had ended.
+    pub fn open_request_closed(&self, reason: RequestClosed) {
+        add(&self.open_requests_closed, &[reason.as_str()], 1);
     }
 
     /// The last proof that the revocations in memory are complete is this old.

@@ -19,6 +19,7 @@ const DATABASE_PASSWORD: &str = "db-Pillow-91-quartz";
 const SECRET: &str = "hmac-Orchid-13-velvet-hmac-Orchid-13";
 const SEALING_KEY: &str = "c2VhbC1Gb3hnbG92ZS0yNy1tYXJibGUtc2VhbC0xMjM=";
 const QUERY: &str = "query-Thistle-44";
+const CLIENT_SECRET: &str = "client-Juniper-63-basalt-client-Juniper-63";
 
 /// Everything sent and seen in a day.
 struct Day {
@@ -31,12 +32,13 @@ struct Day {
 impl Day {
     async fn begin(builder: AppBuilder, format: &str) -> Self {
         let app = builder
-            .config(&format!("log.level = 'trace'\nlog.format = '{format}'\ntoken.algorithm = 'HS256'"))
+            .config(&format!("log.level = 'trace'\nlog.format = '{format}'\ntoken.algorithm = 'HS256'\n[[client]]\nid = 'orders'"))
+            .env("GATEWARD__CLIENT__0__SECRET", CLIENT_SECRET)
             .env("SECRET_KEY", SECRET)
             .env("GATEWARD__TOKEN__KEY_ENCRYPTION_KEY", SEALING_KEY)
             .start()
             .await;
-        let secrets = [PASSWORD, WRONG, WEAK, DATABASE_PASSWORD, SECRET, SEALING_KEY, QUERY];
+        let secrets = [PASSWORD, WRONG, WEAK, DATABASE_PASSWORD, SECRET, SEALING_KEY, QUERY, CLIENT_SECRET];
         let secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
         Self { app, secrets, answers: Vec::new(), requests: 0 }
     }
@@ -152,6 +154,30 @@ impl Day {
         }
     }
 
+    /// Questions about tokens, by clients and by others, right and wrong.
+    async fn afternoon(&mut self, token: &str) {
+        let basic = |secret: &str| STANDARD.encode(format!("orders:{secret}"));
+        self.secrets.extend([basic(CLIENT_SECRET), basic(PASSWORD)]);
+        for (path, secret, status) in [
+            ("/auth/introspect", CLIENT_SECRET, 200),
+            ("/auth/introspect", PASSWORD, 401),
+            ("/auth/revoke", PASSWORD, 401),
+        ] {
+            let ask = self.app.request("POST".parse().unwrap(), path);
+            let ask = ask.header("authorization", format!("Basic {}", basic(secret)));
+            self.send(ask.form(&[("token", token)]), status).await;
+            let fields = [("token", token), ("client_id", "orders"), ("client_secret", secret)];
+            let ask = self.app.request("POST".parse().unwrap(), path);
+            self.send(ask.form(&fields), status).await;
+        }
+        let twice = format!("token={token}&token={token}&client_secret={CLIENT_SECRET}");
+        self.post("/auth/introspect", "application/x-www-form-urlencoded", twice, 400).await;
+        self.post("/auth/revoke", "text/plain", token.to_owned(), 415).await;
+        self.post("/auth/token", "application/x-www-form-urlencoded", format!("grant_type={PASSWORD}"), 400)
+            .await;
+        self.answers.retain(|answer| !answer.contains("\"active\":true"));
+    }
+
     async fn evening(&mut self, email: &str, token: &str) {
         let wrong = json!({"scope": PASSWORD});
         let logout = self.app.request("POST".parse().unwrap(), "/auth/logout").bearer_auth(token);
@@ -218,6 +244,7 @@ async fn embedded(format: &str) {
     let email = day.app.new_email();
     let token = day.morning(&email).await;
     day.noon(&token).await;
+    day.afternoon(&token).await;
     day.evening(&email, &token).await;
     day.end(&email, format).await;
 }

@@ -12,6 +12,8 @@ mod front;
 mod heads;
 mod identity;
 mod limits;
+mod many_sockets;
+mod open_requests;
 mod origin;
 
 mod provenance;

@@ -62,6 +62,11 @@ impl Wire {
         timeout(DEADLINE, self.stream.write_all(bytes.as_ref())).await.expect("in time").unwrap();
     }
 
+    /// Whether the bytes, or some of them, are taken at once. Not: the other side reads nothing any more.
+    pub async fn try_write(&mut self, bytes: &[u8]) -> bool {
+        timeout(Duration::from_millis(300), self.stream.write(bytes)).await.is_ok_and(|wrote| wrote.is_ok())
+    }
+
     /// Everything up to and with `end`.
     ///
     /// # Panics
@@ -74,6 +79,17 @@ impl Wire {
             }
             assert!(self.more().await > 0, "closed before {end:?}, after {}", self.buffer.escape_ascii());
         }
+    }
+
+    /// Whether `size` bytes come before the end; they are thrown away.
+    pub async fn takes(&mut self, size: usize) -> bool {
+        while self.buffer.len() < size {
+            if self.more().await == 0 {
+                return false;
+            }
+        }
+        self.buffer.drain(..size);
+        true
     }
 
     /// Reads and throws away `size` bytes.

@@ -14,6 +14,7 @@ mod replicas;
 mod revocations;
 mod sessions;
 mod sqlite;
+mod status_indexes;
 
 /// Makes a test per check and kind: `sqlite::{check}` and `postgres::{check}`.
 macro_rules! on_both_durable_kinds {

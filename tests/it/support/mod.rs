@@ -12,6 +12,8 @@ pub mod fault_link;
 pub mod fault_proxy;
 pub mod forge;
 pub mod guard;
+pub mod inflate;
+pub mod oauth;
 pub mod output;
 pub mod ports;
 pub mod postgres;

@@ -1,0 +1,69 @@
+//! Revocation (RFC 7009): whoever holds a token may end it.
+//!
+//! Tokens of one session end together: revoking an access token ends its session, and with it the refresh token and
+//! every other access token of it, on all replicas. The token itself is the proof, so no client authentication is
+//! needed; client credentials that are sent all the same must be right.
+//!
+//! A token that is not valid now (unknown, expired, ended) gets the same 200 and nothing happens. That includes an
+//! expired access token of a live session: old tokens lie in old logs, and must not end anything. A client that
+//! wants to end a session later revokes the refresh token.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::CACHE_CONTROL;
+use http::{Request, StatusCode};
+use secrecy::ExposeSecret as _;
+
+use super::client_auth::authenticate_client;
+use super::introspect::refresh_token;
+use super::login::{OAuthErrorBody, oauth_error};
+use super::problem::Problem;
+use super::state::{ApiState, RequestFacts};
+use super::token_form::{self, TokenForm};
+use crate::actors::Revoke;
+use crate::domain::id::SessionId;
+
+/// Revoke a token.
+///
+/// Its whole session ends, with all its tokens, durably before the answer. Unknown tokens get the same 200.
+#[utoipa::path(
+    post, path = "/auth/revoke", tag = "standards", security((), ("client" = [])),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The token is of no use any more; no body"),
+        (status = 400, description = "`invalid_request`", body = OAuthErrorBody),
+        (status = 401, description = "`invalid_client`: credentials were sent and are wrong", body = OAuthErrorBody),
+        (status = 415, description = "Not a form", body = OAuthErrorBody),
+        (status = 503, description = "`temporarily_unavailable`: the session may be alive; see Retry-After", body = OAuthErrorBody),
+    )
+)]
+pub async fn revoke(State(state): State<ApiState>, facts: RequestFacts, request: Request<Body>) -> Response {
+    let (token, credentials) = match token_form::read(request).await {
+        Ok(form) => form.split(),
+        Err(answer) => return answer,
+    };
+    if let Err(answer) = authenticate_client(&state.issuer.clients, &facts, credentials) {
+        return answer;
+    }
+    match end(&state, token.expose_secret()).await {
+        Ok(()) => (StatusCode::OK, [(CACHE_CONTROL, "no-store")]).into_response(),
+        Err(problem) => oauth_error(&problem),
+    }
+}
+
+async fn end(state: &ApiState, token: &str) -> Result<(), Problem> {
+    match session_of(state, token).await? {
+        Some(session_id) => Ok(state.auth.revoke(Revoke { session_id }).await?),
+        None => Ok(()),
+    }
+}
+
+async fn session_of(state: &ApiState, token: &str) -> Result<Option<SessionId>, Problem> {
+    if let Ok(verified) = state.check.check(token) {
+        return Ok(Some(verified.claims().session_id()));
+    }
+    // A refusal counts only from a gateway that knows: else the answer would be a 200 for nothing.
+    state.issuer.status_lists.fresh()?;
+    Ok(refresh_token(state, token).await?.map(|facts| facts.session_id))
+}
