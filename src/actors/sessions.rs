@@ -169,8 +169,7 @@ async fn logout(shop: &Arc<Workshop>, ask: Logout) -> Result<(), AuthError> {
 
 async fn revoke(shop: &Arc<Workshop>, ask: Revoke) -> Result<(), AuthError> {
     let ended = shop.durable.end_session(ask.session_id, EndReason::TokenRevoked, shop.clock.now()).await?;
-    shop.publish_ended(ended).await?;
-    Ok(())
+    shop.publish_ended(ended).await
 }
 
 async fn mint(shop: &Workshop, ask: Mint) -> Result<TokenGrant, AuthError> {

@@ -135,7 +135,7 @@ impl AuthSystem {
             durable: Arc::clone(&durable),
             shared: Arc::clone(&shared),
             feed,
-            membership: Membership::new(replica, settings.revocation.clone()),
+            membership: Membership::new(replica, settings.revocation),
             clock,
             parties,
             keys: live_keys,
