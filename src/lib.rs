@@ -36,6 +36,12 @@
 //! calls [`actors::AuthHandle`], which takes a permit or answers 503 at once. A job looks the account up, has
 //! the password checked in the hash pool (unknown people cost the same), commits the session, mints the token.
 //!
+//! # The way of a refresh
+//!
+//! The handler parses the token, a job computes a possible successor, and the store asks
+//! [`domain::refresh::judge`] in a transaction: hand over, tell the same successor again, end the session, or
+//! refuse. Only hashes reach the store; the texts stay between the job and the client.
+//!
 //! # Reading order
 //!
 //! [`domain::token`], [`live::TokenCheck`], [`gateway::Admission`], [`gateway::Edge`]; then

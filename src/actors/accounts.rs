@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::AuthError;
+use super::ending::announce;
 use super::hasher::HashWork;
 use super::job::Job;
 use super::random::random_bytes;
@@ -148,8 +149,7 @@ async fn disable(shop: &Arc<Workshop>, id: AccountId) -> Result<Option<usize>, A
             return Ok(None);
         };
         let more = ended.more;
-        count += ended.revocations.len();
-        shop.publish_ended(ended).await?;
+        count += announce(shop, id, ended).await?;
         if !more {
             return Ok(Some(count));
         }

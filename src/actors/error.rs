@@ -17,6 +17,12 @@ pub enum AuthError {
     /// Unknown address, wrong password or disabled account: the client never learns which.
     #[error("invalid credentials")]
     InvalidCredentials,
+    /// A refresh token that gets nothing: the client never learns why.
+    #[error("the refresh token is not valid")]
+    InvalidRefreshToken,
+    /// The password that was given to prove who asks is not the account's.
+    #[error("wrong password")]
+    WrongPassword,
     /// The account of a token that verified is gone or disabled.
     #[error("the account is gone")]
     AccountGone,
@@ -44,6 +50,8 @@ impl AuthError {
             Self::EmailTaken => "email_exists",
             Self::WeakPassword(_) => "weak_password",
             Self::InvalidCredentials => "invalid_credentials",
+            Self::InvalidRefreshToken => "invalid_refresh_token",
+            Self::WrongPassword => "wrong_password",
             Self::AccountGone => "account_gone",
             Self::SessionEnded => "session_ended",
             Self::Busy => "busy",

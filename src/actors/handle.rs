@@ -8,14 +8,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::AuthError;
 use super::accounts::AccountsMessage;
 use super::job::{Job, Pending};
-use super::requests::{Login, Logout, Readiness, Registration, Revoke, TokenGrant};
+use super::refresh::{Refresh, RefreshTokenFacts};
+use super::requests::{Login, Readiness, Registration, Revoke, TokenGrant, TokenPair};
 use super::sessions::{Mint, SessionsMessage};
 use super::supervisor::{Slot, Slots};
 use crate::domain::account::Account;
-use crate::domain::id::{AccountId, SessionId};
+use crate::domain::audit::AuditEvent;
+use crate::domain::id::{AccountId, AuditEventId, SessionId};
+use crate::domain::refresh::RefreshTokenText;
 use crate::store::{DurableStore, SharedStore};
-use crate::telemetry::HashResult;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::{HashResult, RefreshResult};
 
 /// Calls that only ask a store: how many at once.
 const STORE_PERMITS: usize = 512;
@@ -24,7 +27,7 @@ const CONFIRM_PERMITS: usize = 16;
 /// Their deadline. The stores have shorter ones of their own.
 const STORE_DEADLINE: Duration = Duration::from_secs(3);
 /// Deadline of disabling an account, whose sessions are ended page by page.
-const DISABLE_DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DISABLE_DEADLINE: Duration = Duration::from_secs(60);
 /// Deadline of calls with a password hash in them: the queue may be full of them.
 const HASH_DEADLINE: Duration = Duration::from_secs(15);
 /// How long to look for the successor of an actor that just stopped, and how often.
@@ -33,7 +36,7 @@ const SUCCESSOR: (u32, Duration) = (40, Duration::from_millis(5));
 /// Reaches the actors. Cheap to clone; any number of holders.
 #[derive(Clone)]
 pub struct AuthHandle {
-    slots: Slots,
+    pub(super) slots: Slots,
     hash_permits: Arc<Semaphore>,
     store_permits: Arc<Semaphore>,
     confirm_permits: Arc<Semaphore>,
@@ -70,22 +73,49 @@ impl AuthHandle {
         reach(&self.slots.accounts, AccountsMessage::Register(job), pending).await
     }
 
-    /// Checks a password, begins a session and mints its first token.
+    /// Checks a password, begins a session and mints its first tokens.
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`], or a fault of ours.
-    pub async fn login(&self, ask: Login) -> Result<TokenGrant, AuthError> {
+    pub async fn login(&self, ask: Login) -> Result<TokenPair, AuthError> {
         let (job, pending) = self.hash_job(ask)?;
         reach(&self.slots.sessions, SessionsMessage::Login(job), pending).await
     }
 
-    /// Ends a session: durably, then in this process, then answers. Ending it again is fine.
+    /// Hands a refresh token over to its successor. Asking again within the grace, after a lost answer or a fault
+    /// of ours, gives the same client the same successor; an old token otherwise ends its session.
     ///
     /// # Errors
-    /// A fault of ours: the session may be alive.
-    pub async fn logout(&self, ask: Logout) -> Result<(), AuthError> {
-        let (job, pending) = self.store_job(ask)?;
-        reach(&self.slots.sessions, SessionsMessage::Logout(job), pending).await
+    /// [`AuthError::InvalidRefreshToken`], or a fault of ours.
+    pub async fn refresh(&self, ask: Refresh) -> Result<TokenPair, AuthError> {
+        let (job, pending) =
+            self.store_job(ask).inspect_err(|_| self.metrics.refresh(RefreshResult::Busy))?;
+        reach(&self.slots.sessions, SessionsMessage::Refresh(job), pending).await
+    }
+
+    /// What is known of a refresh token, `None` of one that was never handed out. Changes nothing.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub async fn refresh_token_facts(
+        &self,
+        token: RefreshTokenText,
+    ) -> Result<Option<RefreshTokenFacts>, AuthError> {
+        let (job, pending) = self.store_job(token)?;
+        reach(&self.slots.sessions, SessionsMessage::RefreshFacts(job), pending).await
+    }
+
+    /// Audit events in order of age, after one, at most `limit`.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub async fn audit_events(
+        &self,
+        after: Option<AuditEventId>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, AuthError> {
+        let (job, pending) = self.store_job((after, limit))?;
+        reach(&self.slots.sessions, SessionsMessage::Audit(job), pending).await
     }
 
     /// Ends the session of a token that its holder revokes: like [`AuthHandle::logout`], for another reason.
@@ -157,7 +187,7 @@ impl AuthHandle {
     /// # Errors
     /// A fault of ours: the account may be disabled with sessions left. Disabling it again ends those.
     pub async fn disable(&self, account: AccountId) -> Result<Option<usize>, AuthError> {
-        let (job, pending) = Job::new(account, permit(&self.store_permits)?, DISABLE_DEADLINE);
+        let (job, pending) = self.store_job_within(account, DISABLE_DEADLINE)?;
         reach(&self.slots.accounts, AccountsMessage::Disable(job), pending).await
     }
 
@@ -198,17 +228,44 @@ impl AuthHandle {
         Ask: Send + 'static,
         Answer: Send + 'static,
     {
-        let permit =
-            permit(&self.hash_permits).inspect_err(|_| self.metrics.hash_job(HashResult::Rejected))?;
-        Ok(Job::new(ask, permit, HASH_DEADLINE))
+        self.hash_job_within(ask, HASH_DEADLINE)
     }
 
-    fn store_job<Ask, Answer>(&self, ask: Ask) -> Result<(Job<Ask, Answer>, Pending<Answer>), AuthError>
+    pub(super) fn hash_job_within<Ask, Answer>(
+        &self,
+        ask: Ask,
+        limit: Duration,
+    ) -> Result<(Job<Ask, Answer>, Pending<Answer>), AuthError>
     where
         Ask: Send + 'static,
         Answer: Send + 'static,
     {
-        Ok(Job::new(ask, permit(&self.store_permits)?, STORE_DEADLINE))
+        let permit =
+            permit(&self.hash_permits).inspect_err(|_| self.metrics.hash_job(HashResult::Rejected))?;
+        Ok(Job::new(ask, permit, limit))
+    }
+
+    pub(super) fn store_job<Ask, Answer>(
+        &self,
+        ask: Ask,
+    ) -> Result<(Job<Ask, Answer>, Pending<Answer>), AuthError>
+    where
+        Ask: Send + 'static,
+        Answer: Send + 'static,
+    {
+        self.store_job_within(ask, STORE_DEADLINE)
+    }
+
+    pub(super) fn store_job_within<Ask, Answer>(
+        &self,
+        ask: Ask,
+        limit: Duration,
+    ) -> Result<(Job<Ask, Answer>, Pending<Answer>), AuthError>
+    where
+        Ask: Send + 'static,
+        Answer: Send + 'static,
+    {
+        Ok(Job::new(ask, permit(&self.store_permits)?, limit))
     }
 
     #[cfg(test)]
@@ -221,7 +278,7 @@ fn permit(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, AuthError> {
     Arc::clone(permits).try_acquire_owned().map_err(|_| AuthError::Busy)
 }
 
-async fn reach<Message: ractor::Message, Answer>(
+pub(super) async fn reach<Message: ractor::Message, Answer>(
     slot: &Slot<Message>,
     message: Message,
     pending: Pending<Answer>,

@@ -11,13 +11,17 @@
 //! - The stores are owned by the supervisor and lent to its children; nobody else has them.
 
 mod accounts;
+mod audit;
+mod ending;
 mod error;
+mod grant;
 mod handle;
 mod hasher;
 mod job;
 pub mod keys;
 mod outage;
 mod random;
+mod refresh;
 mod requests;
 mod revocations;
 mod sessions;
@@ -26,8 +30,10 @@ mod store_observer;
 mod supervisor;
 mod system;
 
+pub use ending::{AccountDeletion, Logout, LogoutScope, PasswordChange, Principal, Renaming, SessionPage};
 pub use error::AuthError;
 pub use handle::AuthHandle;
 pub use random::random_bytes;
-pub use requests::{ClientFacts, Login, Logout, Readiness, Registration, Revoke, TokenGrant};
+pub use refresh::{Refresh, RefreshTokenFacts};
+pub use requests::{ClientFacts, Login, Readiness, Registration, Revoke, TokenGrant, TokenPair};
 pub use system::{AuthSystem, MigrationRun, StartError, migrations};

@@ -5,6 +5,7 @@ use crate::domain::email::EmailAddress;
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::name::DisplayName;
 use crate::domain::password::Password;
+use crate::domain::refresh::RefreshTokenText;
 use crate::domain::secret::AccessTokenText;
 
 /// A new account.
@@ -40,7 +41,7 @@ pub struct Login {
     pub client: ClientFacts,
 }
 
-/// A session with its first access token.
+/// An access token of a session.
 #[derive(Debug)]
 pub struct TokenGrant {
     /// Whose.
@@ -55,16 +56,20 @@ pub struct TokenGrant {
     pub scope: String,
 }
 
-/// An end of one session.
-#[derive(Debug, Clone, Copy)]
-pub struct Logout {
-    /// Which.
-    pub session_id: SessionId,
+/// An access token, and what gets the next one.
+#[derive(Debug)]
+pub struct TokenPair {
+    /// For services.
+    pub access: TokenGrant,
+    /// For the gateway, once.
+    pub refresh_token: RefreshTokenText,
 }
 
 /// The end of a session because one of its tokens was revoked (RFC 7009).
 #[derive(Debug, Clone, Copy)]
 pub struct Revoke {
+    /// Whose.
+    pub account_id: AccountId,
     /// Which.
     pub session_id: SessionId,
 }

@@ -1,4 +1,4 @@
-//! Sessions: begun by a login, ended by a logout.
+//! Sessions: begun by a login, carried on by refreshes; how they end is `ending`'s part.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,16 +6,19 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::AuthError;
+use super::ending::{EndingMessage, announce};
+use super::grant::grant;
 use super::hasher::{Checked, HashWork};
 use super::job::Job;
 use super::random::random_bytes;
-use super::requests::{ClientFacts, Login, Logout, Revoke, TokenGrant};
+use super::refresh::{self, Refresh, RefreshTokenFacts};
+use super::requests::{ClientFacts, Login, Revoke, TokenGrant, TokenPair};
 use super::supervisor::Workshop;
 use crate::domain::account::{Account, AccountStatus, Credentials};
-use crate::domain::id::{SessionId, TokenId};
-use crate::domain::secret::AccessTokenText;
+use crate::domain::audit::AuditEvent;
+use crate::domain::id::{AuditEventId, SessionId};
+use crate::domain::refresh::RefreshTokenText;
 use crate::domain::session::{EndReason, Session, SessionState};
-use crate::domain::token::{self, Grant};
 
 /// A session without a password, for tests and load: only an operator may ask for one.
 #[derive(Debug)]
@@ -30,10 +33,16 @@ pub struct Mint {
 
 /// What may be asked of [`Sessions`].
 pub enum SessionsMessage {
-    /// Check a password; begin a session; mint its first token.
-    Login(Job<Login, TokenGrant>),
-    /// End a session.
-    Logout(Job<Logout, ()>),
+    /// Check a password; begin a session; mint its first tokens.
+    Login(Job<Login, TokenPair>),
+    /// Hand a refresh token over to its successor.
+    Refresh(Job<Refresh, TokenPair>),
+    /// What is known of a refresh token.
+    RefreshFacts(Job<RefreshTokenText, Option<RefreshTokenFacts>>),
+    /// Audit events in order of age, after one, at most so many.
+    Audit(Job<(Option<AuditEventId>, u32), Vec<AuditEvent>>),
+    /// End sessions, or look at them.
+    Ending(EndingMessage),
     /// End the session of a token that its holder revokes.
     Revoke(Job<Revoke, ()>),
     /// How many places in the status list were taken.
@@ -67,7 +76,16 @@ impl Actor for Sessions {
         let shop = Arc::clone(workshop);
         match message {
             SessionsMessage::Login(job) => job.start(async move |ask| login(&shop, ask).await),
-            SessionsMessage::Logout(job) => job.start(async move |ask| logout(&shop, ask).await),
+            SessionsMessage::Refresh(job) => {
+                job.start(async move |ask| refresh::refresh(&shop, ask).await);
+            }
+            SessionsMessage::RefreshFacts(job) => {
+                job.start(async move |token: RefreshTokenText| refresh::facts(&shop, &token).await);
+            }
+            SessionsMessage::Audit(job) => {
+                job.start(async move |(after, limit)| Ok(shop.durable.audit_events(after, limit).await?));
+            }
+            SessionsMessage::Ending(message) => message.start(shop),
             SessionsMessage::Revoke(job) => job.start(async move |ask| revoke(&shop, ask).await),
             SessionsMessage::StatusIndexesTaken(job) => {
                 job.start(async move |()| Ok(shop.durable.status_indexes_taken().await?));
@@ -78,12 +96,12 @@ impl Actor for Sessions {
     }
 }
 
-async fn login(shop: &Workshop, ask: Login) -> Result<TokenGrant, AuthError> {
+async fn login(shop: &Workshop, ask: Login) -> Result<TokenPair, AuthError> {
     // Something that is no address is looked up too (nobody has the empty one): it costs the same.
     let normal = ask.email.as_ref().map_or("", |email| email.normal());
-    let (account, stored) = match shop.durable.credentials(normal).await? {
-        Some(Credentials { account, stored_hash }) => (Some(account), Some(stored_hash)),
-        None => (None, None),
+    let (account, stored, epoch) = match shop.durable.credentials(normal).await? {
+        Some(Credentials { account, stored_hash, epoch }) => (Some(account), Some(stored_hash), Some(epoch)),
+        None => (None, None, None),
     };
     let (password, salt, check) = (ask.password, random_bytes()?, stored.clone());
     let checked = shop.hash(|reply| HashWork::Verify { password, stored: check, salt, reply }).await?;
@@ -99,7 +117,16 @@ async fn login(shop: &Workshop, ask: Login) -> Result<TokenGrant, AuthError> {
             return Err(AuthError::InvalidCredentials);
         }
     };
-    begin(shop, &account, ask.client, shop.session_lifetime, shop.access_lifetime, String::new()).await
+    let session = begin(shop, &account, ask.client, shop.session_lifetime).await?;
+    let (refresh_token, first) = refresh::first_token(shop, &session)?;
+    if !shop.durable.create_session_with_refresh(&session, &first, epoch).await? {
+        // Disabled, deleted, or with another password between the check and now.
+        return Err(AuthError::InvalidCredentials);
+    }
+    let now = session.created_at;
+    shop.remember(&session, now).await;
+    let access = grant(shop, &account, &session, shop.access_lifetime, String::new(), now)?;
+    Ok(TokenPair { access, refresh_token })
 }
 
 /// Replaces a hash of another form or cost. The login does not depend on it.
@@ -115,63 +142,39 @@ async fn rehash(
     }
 }
 
+/// A session that begins now; not yet stored.
 async fn begin(
     shop: &Workshop,
     account: &Account,
     client: ClientFacts,
-    session_lifetime: Duration,
-    access_lifetime: Duration,
-    scope: String,
-) -> Result<TokenGrant, AuthError> {
+    lifetime: Duration,
+) -> Result<Session, AuthError> {
     let now = shop.clock.now();
-    let session = Session {
+    Ok(Session {
         id: SessionId::new(now, random_bytes()?),
         account_id: account.id,
         created_at: now,
         last_used_at: now,
-        expires_at: now.plus(session_lifetime),
+        expires_at: now.plus(lifetime),
         address: client.address,
         user_agent: client.user_agent,
         status_index: Some(shop.status_indexes.take(&*shop.durable).await?),
         state: SessionState::Active,
-    };
-    if !shop.durable.create_session(&session).await? {
-        // Disabled between the check and now.
-        return Err(AuthError::InvalidCredentials);
-    }
-    shop.remember(&session, now).await;
-    let grant = Grant {
-        account_id: account.id,
-        session_id: session.id,
-        token_id: TokenId::new(now, random_bytes()?),
-        scope,
-        roles: account.roles.clone(),
-        email: account.email.as_shown().to_owned(),
-        issued_at: now,
-        expires_at: now.plus(access_lifetime.min(session_lifetime)),
-        status: shop.status_of(&session),
-    };
-    let text = token::mint(&grant, &shop.parties, &shop.keys.load())
-        .map_err(|error| AuthError::Internal(format!("signing failed: {error}")))?;
-    Ok(TokenGrant {
-        account_id: account.id,
-        access_token: AccessTokenText::new(text),
-        expires_at: grant.expires_at,
-        issued_at: now,
-        scope: grant.scope,
     })
-}
-
-async fn logout(shop: &Arc<Workshop>, ask: Logout) -> Result<(), AuthError> {
-    let ended = shop.durable.end_session(ask.session_id, EndReason::Logout, shop.clock.now()).await?;
-    shop.publish_ended(ended).await
 }
 
 async fn revoke(shop: &Arc<Workshop>, ask: Revoke) -> Result<(), AuthError> {
     let ended = shop.durable.end_session(ask.session_id, EndReason::TokenRevoked, shop.clock.now()).await?;
-    shop.publish_ended(ended).await
+    announce(shop, ask.account_id, ended).await?;
+    Ok(())
 }
 
 async fn mint(shop: &Workshop, ask: Mint) -> Result<TokenGrant, AuthError> {
-    begin(shop, &ask.account, ClientFacts::default(), ask.lifetime, ask.lifetime, ask.scope).await
+    let session = begin(shop, &ask.account, ClientFacts::default(), ask.lifetime).await?;
+    if !shop.durable.create_session(&session, None).await? {
+        return Err(AuthError::InvalidCredentials);
+    }
+    let now = session.created_at;
+    shop.remember(&session, now).await;
+    grant(shop, &ask.account, &session, ask.lifetime, ask.scope, now)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use super::AuthError;
@@ -21,6 +21,7 @@ use super::sessions::{Sessions, SessionsMessage};
 use super::status_indexes::StatusIndexes;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
+use crate::domain::refresh::RefreshRules;
 use crate::domain::session::Session;
 use crate::domain::status_list::{StatusLists, StatusReference};
 use crate::domain::token::Parties;
@@ -96,6 +97,12 @@ pub struct Workshop {
     pub access_lifetime: Duration,
     /// Life of a session.
     pub session_lifetime: Duration,
+    /// How long refresh tokens live.
+    pub refresh_rules: RefreshRules,
+    /// Refreshes that may ask the store now; the others wait here, in order.
+    pub refresh_turns: Semaphore,
+    /// How long audit events are kept.
+    pub audit_retention: Duration,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// The hash pool.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use ractor::Actor;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::AuthHandle;
 use super::hasher::HashPlan;
 use super::keys::{self, KeysError};
 use super::random::random_bytes;
+use super::refresh::REFRESHES_AT_ONCE;
 use super::revocations::Membership;
 use super::status_indexes::StatusIndexes;
 use super::store_observer::observer;
@@ -19,6 +20,8 @@ use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
 use crate::config::{MigrateMode, Settings, StoreKind};
 use crate::domain::id::ReplicaId;
 use crate::domain::password::PasswordPolicy;
+use crate::domain::refresh::RefreshRules;
+use crate::domain::session::EndReason;
 use crate::domain::status_list::StatusLists;
 use crate::domain::token::Parties;
 use crate::live::{Clock, KeyPublisher, LiveRevocations, TokenCheck, keys_channel, revocations_channel};
@@ -129,6 +132,7 @@ impl AuthSystem {
         let parties =
             Parties { issuer: settings.token.issuer.clone(), audience: settings.token.audience.clone() };
         let check = TokenCheck::new(parties.clone(), live_keys.clone(), live_revocations.clone(), clock);
+        EndReason::ALL.iter().for_each(|reason| metrics.watch_session_ends(reason.as_str()));
         let slots = Slots { accounts: Slot::empty(), sessions: Slot::empty() };
         let (fatal_sender, fatal) = watch::channel(false);
         let workshop = Arc::new(Workshop {
@@ -144,6 +148,12 @@ impl AuthSystem {
             follower: Slot::empty(),
             access_lifetime: settings.token.access_lifetime,
             session_lifetime: settings.token.session_lifetime,
+            refresh_rules: RefreshRules {
+                idle_lifetime: settings.token.refresh_idle_lifetime,
+                grace: settings.token.refresh_grace,
+            },
+            refresh_turns: Semaphore::new(REFRESHES_AT_ONCE),
+            audit_retention: settings.audit.retention,
             metrics: Arc::clone(&metrics),
             hasher: Slot::empty(),
             status_indexes: StatusIndexes::default(),

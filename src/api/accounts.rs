@@ -137,6 +137,8 @@ fn result_of(error: &AuthError) -> RegistrationResult {
         AuthError::WeakPassword(_) => RegistrationResult::WeakPassword,
         AuthError::Busy => RegistrationResult::Busy,
         AuthError::InvalidCredentials
+        | AuthError::InvalidRefreshToken
+        | AuthError::WrongPassword
         | AuthError::AccountGone
         | AuthError::SessionEnded
         | AuthError::Unavailable(_)

@@ -8,6 +8,7 @@ use http::request::Parts;
 
 use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
+use crate::actors::Principal;
 use crate::domain::token::TokenRefusal;
 use crate::live::{Moment, TokenCheck, Verified};
 use crate::telemetry::metrics::Metrics;
@@ -114,6 +115,14 @@ pub fn authenticate(
 
 /// A caller whose token is valid now.
 pub struct Caller(pub Arc<Verified>);
+
+impl Caller {
+    /// Account and session of the token.
+    pub fn principal(&self) -> Principal {
+        let claims = self.0.claims();
+        Principal { account_id: claims.account_id(), session_id: claims.session_id() }
+    }
+}
 
 impl FromRequestParts<ApiState> for Caller {
     type Rejection = Response;

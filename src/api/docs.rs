@@ -17,7 +17,7 @@ const DOCUMENT: &str = "/auth/openapi.json";
     ),
     tags(
         (name = "accounts", description = "Who somebody is"),
-        (name = "sessions", description = "Begun by a login, ended by a logout"),
+        (name = "sessions", description = "Begun by a login, carried on by refreshes, ended by a logout"),
         (name = "keys", description = "For other verifiers"),
         (name = "standards", description = "OAuth 2.0 and its kin: token, introspection, revocation, discovery, status lists"),
     ),
@@ -30,7 +30,7 @@ struct LoginScheme;
 
 impl Modify for LoginScheme {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let flow = Flow::Password(Password::new("/auth/login", Scopes::new()));
+        let flow = Flow::Password(Password::with_refresh_url("/auth/login", Scopes::new(), "/auth/refresh"));
         document
             .components
             .get_or_insert_default()

@@ -18,8 +18,8 @@ use super::login::{OAuthErrorBody, oauth_error};
 use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
 use super::token_form::{self, TokenForm};
-use crate::domain::clock::Timestamp;
-use crate::domain::id::{AccountId, SessionId};
+use crate::actors::RefreshTokenFacts;
+use crate::domain::refresh::{RefreshTokenText, Standing};
 use crate::domain::token::{Claims, read_claims};
 
 /// A token as its issuer sees it. Without `active`, all other members are absent.
@@ -68,23 +68,15 @@ pub struct IntrospectionBody {
     roles: Option<Vec<String>>,
 }
 
-/// What is known of a live refresh token.
-#[derive(Debug, Clone, Copy)]
-pub struct RefreshTokenFacts {
-    /// Its session.
-    pub session_id: SessionId,
-    /// Whose.
-    pub account_id: AccountId,
-    /// When it ends if it is not used before.
-    pub expires_at: Timestamp,
-}
-
-/// Looks a refresh token up; `None` for one that is unknown, used, expired or of an ended session.
+/// Looks a refresh token up; `None` for one that was never handed out, or is forgotten.
 ///
 /// # Errors
 /// The store does not answer.
-pub async fn refresh_token(_state: &ApiState, _token: &str) -> Result<Option<RefreshTokenFacts>, Problem> {
-    Ok(None)
+pub async fn refresh_token(state: &ApiState, token: &str) -> Result<Option<RefreshTokenFacts>, Problem> {
+    match RefreshTokenText::parse(token) {
+        Ok(token) => Ok(state.auth.refresh_token_facts(token).await?),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Introspect a token.
@@ -130,8 +122,8 @@ async fn describe(state: &ApiState, token: &str) -> Result<IntrospectionBody, Pr
         return Ok(read_claims(token).map_or_else(inactive, |claims| access_token(claims, email)));
     }
     Ok(match refresh_token(state, token).await? {
-        Some(facts) => of_refresh_token(state, &facts),
-        None => inactive(),
+        Some(facts) if facts.standing == Standing::Live => of_refresh_token(state, &facts),
+        Some(_) | None => inactive(),
     })
 }
 

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::body::{self, MediaType};
 use super::problem::{Problem, ProblemBody, Reason};
 use super::state::{ApiState, RequestFacts};
-use crate::actors::{AuthError, Login, TokenGrant};
+use crate::actors::{AuthError, Login, TokenPair};
 use crate::domain::email::EmailAddress;
 use crate::domain::password::Password;
 use crate::telemetry::LoginResult;
@@ -46,17 +46,20 @@ pub struct LoginForm {
     scope: Option<String>,
 }
 
-/// An access token.
+/// An access token, and the refresh token that gets the next one.
 #[derive(Serialize, ToSchema)]
 pub struct TokenBody {
-    /// The token: a JWT (RFC 9068) for `Authorization: Bearer`.
+    /// The access token: a JWT (RFC 9068) for `Authorization: Bearer`.
     access_token: String,
     /// `bearer`.
     #[schema(example = "bearer")]
     token_type: &'static str,
-    /// Seconds that it lives.
+    /// Seconds that the access token lives.
     #[schema(example = 900)]
     expires_in: u64,
+    /// For `POST /auth/refresh`, once: the answer holds the next one.
+    #[schema(example = "gwr_3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    refresh_token: String,
     /// What was granted, space separated.
     scope: String,
 }
@@ -79,7 +82,7 @@ pub struct OAuthErrorBody {
         (LoginForm = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "A session has begun; its access token", body = TokenBody),
+        (status = 200, description = "A session has begun; its tokens", body = TokenBody),
         (status = 400, description = "Not JSON; as a form: wrong credentials too (`invalid_grant`)", body = OAuthErrorBody),
         (status = 401, description = "`invalid_credentials`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = ProblemBody, content_type = "application/problem+json"),
@@ -104,7 +107,7 @@ pub async fn login(State(state): State<ApiState>, facts: RequestFacts, request: 
                 Ok(ask) => attempt(&state, &facts, &client, &ask.email, &ask.password).await,
                 Err(problem) => Err(problem),
             };
-            outcome.map_or_else(|problem| problem.response(facts.request_id), |grant| granted(&grant))
+            outcome.map_or_else(|problem| problem.response(facts.request_id), |pair| granted(&pair))
         }
         MediaType::Form => password_grant(&state, &facts, &client, &bytes).await,
     }
@@ -119,7 +122,7 @@ pub async fn password_grant(
 ) -> Response {
     match parse_form(form) {
         Ok(ask) => match attempt(state, facts, headers, &ask.username, &ask.password).await {
-            Ok(grant) => granted(&grant),
+            Ok(pair) => granted(&pair),
             Err(problem) => oauth_error(&problem),
         },
         Err((error, detail)) => oauth_answer(StatusCode::BAD_REQUEST, error, detail.to_owned(), error),
@@ -132,7 +135,7 @@ async fn attempt(
     headers: &HeaderMap,
     email: &str,
     password: &SecretString,
-) -> Result<TokenGrant, Problem> {
+) -> Result<TokenPair, Problem> {
     // Nobody can have a password that does not parse; it answers like any wrong one.
     let Ok(password) = Password::parse(password.expose_secret().to_owned()) else {
         state.metrics.login(LoginResult::InvalidCredentials);
@@ -158,11 +161,14 @@ fn parse_form(bytes: &[u8]) -> Result<LoginForm, (&'static str, &'static str)> {
     }
 }
 
-fn granted(grant: &TokenGrant) -> Response {
+/// The token pair (RFC 6749 5.1).
+pub(super) fn granted(pair: &TokenPair) -> Response {
+    let grant = &pair.access;
     let body = TokenBody {
         access_token: grant.access_token.expose().to_owned(),
         token_type: "bearer",
         expires_in: grant.issued_at.until(grant.expires_at).as_secs(),
+        refresh_token: pair.refresh_token.expose(),
         scope: grant.scope.clone(),
     };
     // RFC 6749 5.1 wants both.

@@ -187,6 +187,18 @@ impl From<AuthError> for Problem {
                     "the e-mail address or the password is wrong",
                 )
             },
+            AuthError::InvalidRefreshToken => Self {
+                challenge: Some(REALM),
+                ..Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    "invalid_refresh_token",
+                    "the refresh token is not valid, was used before, has expired or its session has ended",
+                )
+            },
+            // Not a 401: the token is good, and a client must not throw it away.
+            AuthError::WrongPassword => {
+                Self::new(StatusCode::FORBIDDEN, "invalid_credentials", "the password is wrong")
+            }
             AuthError::AccountGone | AuthError::SessionEnded => Self::invalid_token(),
             AuthError::Busy => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

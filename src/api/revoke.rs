@@ -22,7 +22,7 @@ use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
 use super::token_form::{self, TokenForm};
 use crate::actors::Revoke;
-use crate::domain::id::SessionId;
+use crate::domain::refresh::Standing;
 
 /// Revoke a token.
 ///
@@ -54,16 +54,19 @@ pub async fn revoke(State(state): State<ApiState>, facts: RequestFacts, request:
 
 async fn end(state: &ApiState, token: &str) -> Result<(), Problem> {
     match session_of(state, token).await? {
-        Some(session_id) => Ok(state.auth.revoke(Revoke { session_id }).await?),
+        Some(ask) => Ok(state.auth.revoke(ask).await?),
         None => Ok(()),
     }
 }
 
-async fn session_of(state: &ApiState, token: &str) -> Result<Option<SessionId>, Problem> {
+async fn session_of(state: &ApiState, token: &str) -> Result<Option<Revoke>, Problem> {
     if let Ok(verified) = state.check.check(token) {
-        return Ok(Some(verified.claims().session_id()));
+        let claims = verified.claims();
+        return Ok(Some(Revoke { account_id: claims.account_id(), session_id: claims.session_id() }));
     }
     // A refusal counts only from a gateway that knows: else the answer would be a 200 for nothing.
     state.issuer.status_lists.fresh()?;
-    Ok(refresh_token(state, token).await?.map(|facts| facts.session_id))
+    // One that was used already counts, too: who holds it could end the session by using it again.
+    let known = refresh_token(state, token).await?.filter(|facts| facts.standing != Standing::Dead);
+    Ok(known.map(|facts| Revoke { account_id: facts.account_id, session_id: facts.session_id }))
 }

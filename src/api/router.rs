@@ -13,7 +13,10 @@ use utoipa_axum::routes;
 use super::docs::{Document, pages};
 use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
-use super::{accounts, discovery, introspect, login, logout, revoke, status_lists, token, well_known};
+use super::{
+    accounts, discovery, introspect, login, logout, me, refresh, revoke, sessions, status_lists, token,
+    well_known,
+};
 
 /// Swagger UI styles itself inline and draws data: images; everything else comes from the binary.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -36,8 +39,12 @@ pub fn owns(path: &str) -> bool {
 pub fn public_router(state: ApiState) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(accounts::register))
-        .routes(routes!(accounts::me))
+        .routes(routes!(accounts::me, me::rename, me::delete))
+        .routes(routes!(me::change_password))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
         .routes(routes!(login::login))
+        .routes(routes!(refresh::refresh))
         .routes(routes!(logout::logout))
         .routes(routes!(token::token))
         .routes(routes!(introspect::introspect))

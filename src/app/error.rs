@@ -41,6 +41,8 @@ impl From<AuthError> for AppError {
             AuthError::EmailTaken
             | AuthError::WeakPassword(_)
             | AuthError::InvalidCredentials
+            | AuthError::InvalidRefreshToken
+            | AuthError::WrongPassword
             | AuthError::AccountGone
             | AuthError::SessionEnded
             | AuthError::Internal(_) => Self::Failed(error.to_string()),

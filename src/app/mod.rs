@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod operator;
+mod operator_sessions;
 mod ready_line;
 mod runtime;
 mod serve;

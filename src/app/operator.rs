@@ -8,9 +8,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::AppError;
 use super::runtime::install_crypto;
-use crate::actors::{AuthSystem, MigrationRun, Registration, migrations};
+use crate::actors::{AuthHandle, AuthSystem, MigrationRun, Registration, migrations};
 use crate::config::Settings;
 use crate::domain::account::Account;
+use crate::domain::audit::AuditEvent;
 use crate::domain::email::EmailAddress;
 use crate::domain::id::AccountId;
 use crate::domain::name::DisplayName;
@@ -19,7 +20,7 @@ use crate::live::Clock;
 use crate::store::MigrationStatus;
 use crate::telemetry::metrics::Metrics;
 
-/// Accounts per page of a listing.
+/// Accounts, or events, per page of a listing.
 const PAGE: u32 = 1000;
 
 /// Applies pending migrations, or says which are pending.
@@ -137,6 +138,22 @@ impl Operator {
         if self.run(self.system.handle().enable(account))? { Ok(()) } else { Err(no_account()) }
     }
 
+    /// All audit events, oldest first.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub fn audit(&self) -> Result<Vec<AuditEvent>, AppError> {
+        let handle = self.system.handle();
+        let mut all: Vec<AuditEvent> = Vec::new();
+        loop {
+            let page = self.run(handle.audit_events(all.last().map(|event| event.id), PAGE))?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
     /// Mints tokens, each with a session of its own.
     ///
     /// # Errors
@@ -160,7 +177,14 @@ impl Operator {
             .collect()
     }
 
-    fn run<T>(&self, call: impl Future<Output = Result<T, crate::actors::AuthError>>) -> Result<T, AppError> {
+    pub(super) fn handle(&self) -> AuthHandle {
+        self.system.handle()
+    }
+
+    pub(super) fn run<T>(
+        &self,
+        call: impl Future<Output = Result<T, crate::actors::AuthError>>,
+    ) -> Result<T, AppError> {
         match self.system.run(call) {
             Some(outcome) => Ok(outcome?),
             None => Err(AppError::Failed("the actors have stopped".to_owned())),
@@ -168,6 +192,6 @@ impl Operator {
     }
 }
 
-fn no_account() -> AppError {
+pub(super) fn no_account() -> AppError {
     AppError::Failed("there is no such account".to_owned())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{completions, config, health, migrate, serve, token, user};
+use super::{audit, completions, config, health, migrate, serve, session, token, user};
 
 /// An authentication gateway: registers people, logs them in, and lets only requests with a token that is
 /// valid now reach the services behind it.
@@ -49,12 +49,18 @@ pub enum Command {
     /// Bring the database schema up to date, or say what is missing
     #[command(subcommand, after_help = migrate::EXAMPLES)]
     Migrate(migrate::MigrateCommand),
-    /// Create, list, disable and enable accounts
+    /// Create, list, disable, enable and delete accounts
     #[command(subcommand, after_help = user::EXAMPLES)]
     User(user::UserCommand),
+    /// List and end sessions
+    #[command(subcommand, after_help = session::EXAMPLES)]
+    Session(session::SessionCommand),
     /// Make tokens for tests and load
     #[command(subcommand, after_help = token::EXAMPLES)]
     Token(token::TokenCommand),
+    /// Read the audit trail
+    #[command(subcommand, after_help = audit::EXAMPLES)]
+    Audit(audit::AuditCommand),
     /// Ask a running gateway whether it is ready
     Health(health::HealthArgs),
     /// Print the completion script of a shell

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::{Cli, CliError, Command, completions, config, health, migrate, serve, token, user};
+use super::{
+    Cli, CliError, Command, audit, completions, config, health, migrate, serve, session, token, user,
+};
 
 /// Runs the command; what it prints goes to standard output.
 ///
@@ -21,6 +23,8 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Serve(args) => serve::run(&args, global),
         Command::Migrate(command) => migrate::run(&command, global, &mut out),
         Command::User(command) => user::run(&command, global, &mut out),
+        Command::Audit(command) => audit::run(&command, global, &mut out),
+        Command::Session(command) => session::run(&command, global, &mut out),
         Command::Token(command) => token::run(&command, global, &mut out),
     };
     match result.and_then(|()| Ok(out.flush()?)) {

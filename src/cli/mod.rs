@@ -3,11 +3,13 @@
 //! One file per command. A command turns its arguments into checked values, calls one function that does
 //! the work, and prints what came back. Nothing here decides anything about accounts or tokens.
 
+pub mod audit;
 pub mod completions;
 pub mod config;
 pub mod health;
 pub mod migrate;
 pub mod serve;
+pub mod session;
 pub mod token;
 pub mod user;
 

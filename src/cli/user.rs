@@ -1,4 +1,4 @@
-//! `gateward user create | list | disable | enable`
+//! `gateward user create | list | disable | enable | delete`
 
 use std::io::{self, Write};
 
@@ -43,6 +43,13 @@ Examples:
 
 Ended sessions stay ended: the person logs in again.";
 
+const DELETE_EXAMPLES: &str = "\
+Examples:
+  gateward user delete ann@example.com
+  gateward user delete 0190a5c8-7d1e-7cc4-9a7b-3f6f3c0e8a11
+
+Ends every session of the account and removes it; the address is free again. There is no way back.";
+
 /// What to do with accounts.
 #[derive(Debug, Clone, Subcommand)]
 pub enum UserCommand {
@@ -58,6 +65,9 @@ pub enum UserCommand {
     /// Let a disabled account log in again
     #[command(after_help = ENABLE_EXAMPLES)]
     Enable(WhoArgs),
+    /// Remove an account and end its sessions
+    #[command(after_help = DELETE_EXAMPLES)]
+    Delete(WhoArgs),
 }
 
 /// Whom to create. The address and the password are judged by the rules of registration.
@@ -110,6 +120,12 @@ pub fn run(command: &UserCommand, global: &GlobalArgs, out: &mut dyn Write) -> R
             let account = resolve(&operator, &args.who)?;
             operator.enable(account).map_err(CliError::from_app)?;
             writeln!(out, "enabled {account}")?;
+        }
+        UserCommand::Delete(args) => {
+            let operator = open()?;
+            let account = resolve(&operator, &args.who)?;
+            let ended = operator.delete(account).map_err(CliError::from_app)?;
+            writeln!(out, "deleted {account}; sessions ended: {ended}")?;
         }
     }
     Ok(())

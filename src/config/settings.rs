@@ -28,6 +28,8 @@ pub struct Settings {
     pub accounts: AccountSettings,
     /// `[[client]]`: who may ask about tokens.
     pub clients: Vec<ClientSettings>,
+    /// `[audit]`
+    pub audit: AuditSettings,
     /// `[[upstream]]`. Empty: the built-in demo service stands behind the gateway.
     pub upstreams: Vec<UpstreamSettings>,
     /// `[[route]]`, each naming an upstream of `upstreams`. Empty only when `upstreams` is.
@@ -201,6 +203,11 @@ pub struct TokenSettings {
     pub session_lifetime: Duration,
     /// How long a verifier may go on with a status list, 1 s to 1 h, whole seconds. Default 15 s.
     pub status_list_ttl: Duration,
+    /// A refresh token that is not used for so long is dead, 1 min to 366 days, at most `session_lifetime`. Default
+    /// 7 days.
+    pub refresh_idle_lifetime: Duration,
+    /// How long after a rotation the same client gets the same successor again, 0 (never) to 1 min. Default 10 s.
+    pub refresh_grace: Duration,
     /// Seals private keys at rest: base64 of 32 bytes. None: `key-encryption.key` in the data directory,
     /// generated at first start.
     pub key_encryption_key: Option<SecretString>,
@@ -254,6 +261,13 @@ pub struct ClientSettings {
     pub id: String,
     /// At least 32 bytes.
     pub secret: SecretString,
+}
+
+/// `[audit]`
+#[derive(Debug, Clone)]
+pub struct AuditSettings {
+    /// How long events are kept, 1 to 3650 days. Default 90 days.
+    pub retention: Duration,
 }
 
 /// One `[[upstream]]`.

@@ -55,6 +55,10 @@ pub struct NewAccount {
     pub password_hash: PasswordHash,
 }
 
+/// How often the password of an account was changed. Hashing the same password anew does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialEpoch(pub i64);
+
 /// What a login needs: the account and the hash to check against.
 #[derive(Debug)]
 pub struct Credentials {
@@ -62,4 +66,6 @@ pub struct Credentials {
     pub account: Account,
     /// Text of the stored hash, not yet judged: it may be foreign or damaged.
     pub stored_hash: super::password_hash::StoredHash,
+    /// The epoch that the hash belongs to.
+    pub epoch: CredentialEpoch,
 }

@@ -75,6 +75,10 @@ id!(
     ReplicaId
 );
 id!(
+    /// One entry of the audit trail.
+    AuditEventId
+);
+id!(
     /// One request, as logs and error answers name it.
     RequestId
 );

@@ -1,6 +1,7 @@
 //! The rules: pure, without I/O, without a clock or randomness of their own.
 
 pub mod account;
+pub mod audit;
 pub mod client;
 pub mod clock;
 pub mod email;
@@ -10,6 +11,7 @@ pub mod keyring;
 pub mod name;
 pub mod password;
 pub mod password_hash;
+pub mod refresh;
 pub mod revocation;
 pub mod route;
 pub mod secret;

@@ -1,7 +1,8 @@
 //! Values that must not be seen: no `Display`, no `Serialize`, no `Clone`, a `Debug` that says nothing.
 //!
 //! The only way to the value is `expose`, so `grep expose` finds every place that handles one.
-//! Passwords and their hashes have types of their own, `password` and `password_hash`.
+//! Passwords and their hashes have types of their own, `password` and `password_hash`; so have refresh tokens,
+//! `refresh`.
 
 use std::fmt;
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::domain::account::AccountStatus;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
+use crate::domain::refresh::{ClientFingerprint, RefreshTokenState, SuccessorNonce};
 use crate::domain::revocation::Revoked;
 use crate::domain::session::{EndReason, SessionState, StatusIndex};
 
@@ -27,6 +28,26 @@ pub(super) fn parse_state(revoked_at: Option<i64>, reason: Option<&str>) -> Opti
             reason: EndReason::parse(word)?,
         }),
         (Some(_), None) | (None, Some(_)) => None,
+    }
+}
+
+/// The state behind the columns `rotated_at`, `rotated_by` and `successor_nonce`: the first two both set, or none.
+pub(super) fn parse_refresh_state(
+    rotated_at: Option<i64>,
+    rotated_by: Option<&[u8]>,
+    nonce: Option<&[u8]>,
+) -> Option<RefreshTokenState> {
+    match (rotated_at, rotated_by, nonce) {
+        (None, None, None) => Some(RefreshTokenState::Live),
+        (Some(at), Some(by), nonce) => Some(RefreshTokenState::Rotated {
+            at: Timestamp::from_unix_millis(at),
+            by: ClientFingerprint::from_bytes(by.try_into().ok()?),
+            nonce: match nonce {
+                Some(nonce) => Some(SuccessorNonce::from_bytes(nonce.try_into().ok()?)),
+                None => None,
+            },
+        }),
+        (Some(_), None, _) | (None, Some(_), _) | (None, None, Some(_)) => None,
     }
 }
 
@@ -103,5 +124,11 @@ mod tests {
         assert_eq!(parse_state(Some(1), Some("boredom")), None);
         assert_eq!(parse_state(Some(1), None), None);
         assert_eq!(parse_state(None, Some("logout")), None);
+        let (right, short) = ([7; 32], [7; 31]);
+        assert!(parse_refresh_state(Some(1), Some(&right), Some(&right)).is_some());
+        assert_eq!(parse_refresh_state(Some(1), Some(&short), None), None);
+        assert_eq!(parse_refresh_state(Some(1), Some(&right), Some(&short)), None);
+        assert_eq!(parse_refresh_state(None, Some(&right), None), None);
+        assert_eq!(parse_refresh_state(None, None, Some(&right)), None);
     }
 }

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::domain::account::{Account, Credentials, NewAccount};
+use super::{Presentation, Refreshed};
+use crate::domain::account::{Account, CredentialEpoch, Credentials, NewAccount};
+use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
 use crate::domain::feed::{Position, Registration, Renewal};
-use crate::domain::id::{AccountId, ReplicaId, SessionId};
+use crate::domain::id::{AccountId, AuditEventId, ReplicaId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
+use crate::domain::refresh::{RefreshRecord, RefreshToken, RefreshTokenHash};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 
@@ -119,9 +122,22 @@ pub enum FeedError {
     Store(#[from] StoreError),
 }
 
-/// Sessions that one call of [`DurableStore::disable_account`] ends: as many as fit into its deadline on a slow
+/// Sessions that one call ends, when it ends those of an account: as many as fit into its deadline on a slow
 /// database, with other writers waiting for the revocation counter meanwhile.
 pub const ENDED_AT_ONCE: u32 = 2_000;
+
+/// A new password for an account.
+#[derive(Debug, Clone)]
+pub struct PasswordChange {
+    /// Whose.
+    pub account: AccountId,
+    /// The epoch of the old password, which was checked.
+    pub epoch: CredentialEpoch,
+    /// The hash of the new one.
+    pub new: PasswordHash,
+    /// The session that asked: it ends last, so that whoever asked can ask again after a failure half way.
+    pub last: SessionId,
+}
 
 /// A signing key at rest. The private half is sealed before it reaches a store.
 #[derive(Debug, Clone)]
@@ -184,11 +200,61 @@ pub trait DurableStore: Send + Sync + 'static {
     /// Lets a disabled account log in again; ended sessions stay ended. `false`: no such account.
     async fn enable_account(&self, id: AccountId) -> Result<bool, StoreError>;
 
-    /// Stores a new session, unless the account is disabled or gone by now (`false`): a login that
-    /// races with `disable_account` never leaves a live session behind.
-    async fn create_session(&self, session: &Session) -> Result<bool, StoreError>;
+    /// Changes the name; the account as it is then, or `None` without account.
+    async fn rename_account(&self, id: AccountId, name: Option<&str>) -> Result<Option<Account>, StoreError>;
+    /// Ends the sessions of an account, [`ENDED_AT_ONCE`] at most, and in the transaction that ends the last one
+    /// changes the password and begins a new epoch: while `more` is true, the old password holds. `None`, with
+    /// nothing done: the account is disabled or gone, or its epoch is another.
+    async fn change_password(
+        &self,
+        change: &PasswordChange,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError>;
+    /// Ends and removes the sessions of an account, [`ENDED_AT_ONCE`] at most and `last` as the last one, and in
+    /// the transaction that takes the last one removes the account: while `more` is true, it is there. Their
+    /// revocations stay. `None`, with nothing done: there is no such account, or `epoch` is given and not its own.
+    async fn delete_account(
+        &self,
+        id: AccountId,
+        epoch: Option<CredentialEpoch>,
+        last: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError>;
+
+    /// Stores a new session, unless the account is disabled or gone by now, or has another epoch than the one of
+    /// the password that was checked for it (`false`): a login that races with `disable_account`,
+    /// `change_password` or `delete_account` never leaves a live session behind.
+    async fn create_session(
+        &self,
+        session: &Session,
+        checked: Option<CredentialEpoch>,
+    ) -> Result<bool, StoreError>;
+    /// The same with the session's first refresh token, in one transaction.
+    async fn create_session_with_refresh(
+        &self,
+        session: &Session,
+        first: &RefreshToken,
+        checked: Option<CredentialEpoch>,
+    ) -> Result<bool, StoreError>;
     /// The session with this id.
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+    /// The live sessions of an account, newest first, from the one before `before` on, at most `limit`.
+    async fn sessions_of(
+        &self,
+        account: AccountId,
+        before: Option<SessionId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError>;
+    /// Ends the sessions of an account but `except`, [`ENDED_AT_ONCE`] at most, with their revocations in one
+    /// transaction. Once `more` is false, every session that was stored before that call has ended.
+    async fn end_sessions_of(
+        &self,
+        account: AccountId,
+        except: Option<SessionId>,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<EndedSessions, StoreError>;
     /// Ends a session and writes its revocation in one transaction. Ending it again changes nothing.
     async fn end_session(
         &self,
@@ -196,6 +262,22 @@ pub trait DurableStore: Send + Sync + 'static {
         reason: EndReason,
         now: Timestamp,
     ) -> Result<EndedSessions, StoreError>;
+
+    /// The refresh token with this hash, its session and account, as they are; changes nothing.
+    async fn refresh_token(&self, hash: RefreshTokenHash) -> Result<Option<RefreshRecord>, StoreError>;
+    /// Does what [`judge`](crate::domain::refresh::judge) says about a presented token, in one transaction: of any
+    /// number of calls with one token, one makes its successor. After [`StoreError::Unavailable`] nobody knows
+    /// whether it happened; asking again within the grace is safe, and answers.
+    async fn refresh(&self, presented: &Presentation) -> Result<Refreshed, StoreError>;
+
+    /// Audit events in order of id (age), after `after` if given, at most `limit`.
+    async fn audit_events(
+        &self,
+        after: Option<AuditEventId>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError>;
+    /// Deletes audit events from before `before`, at most `limit`; returns how many went.
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Revocations with a number above `after`, in order, at most `limit`. Numbers become visible in
     /// order: once a reader has seen `n`, no smaller unseen number will ever appear. A reader that is ahead of
@@ -224,7 +306,7 @@ pub trait DurableStore: Send + Sync + 'static {
     async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError>;
     /// How many places in the status list were taken so far, by anybody.
     async fn status_indexes_taken(&self) -> Result<i64, StoreError>;
-    /// Deletes sessions and revocations whose `forget_at` (`expires_at`) is before `before`,
+    /// Deletes sessions, refresh tokens and revocations whose `forget_at` (`expires_at`) is before `before`,
     /// at most `limit` of each; returns how many rows went.
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 

@@ -17,6 +17,8 @@ pub(super) const POSTGRES: Embedded = &[
     ("V3__revocations", include_str!("../../migrations/postgres/V3__revocations.sql")),
     ("V4__signing_keys", include_str!("../../migrations/postgres/V4__signing_keys.sql")),
     ("V5__revoked_keys", include_str!("../../migrations/postgres/V5__revoked_keys.sql")),
+    ("V6__refresh_tokens", include_str!("../../migrations/postgres/V6__refresh_tokens.sql")),
+    ("V7__credential_epoch", include_str!("../../migrations/postgres/V7__credential_epoch.sql")),
     ("V8__replicas", include_str!("../../migrations/postgres/V8__replicas.sql")),
 ];
 
@@ -27,6 +29,8 @@ pub(super) const SQLITE: Embedded = &[
     ("V3__revocations", include_str!("../../migrations/sqlite/V3__revocations.sql")),
     ("V4__signing_keys", include_str!("../../migrations/sqlite/V4__signing_keys.sql")),
     ("V5__revoked_keys", include_str!("../../migrations/sqlite/V5__revoked_keys.sql")),
+    ("V6__refresh_tokens", include_str!("../../migrations/sqlite/V6__refresh_tokens.sql")),
+    ("V7__credential_epoch", include_str!("../../migrations/sqlite/V7__credential_epoch.sql")),
     ("V8__replicas", include_str!("../../migrations/sqlite/V8__replicas.sql")),
 ];
 

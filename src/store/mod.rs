@@ -11,10 +11,12 @@ mod migrations;
 mod observer;
 pub mod postgres;
 pub mod redis;
+mod refresh;
 pub mod sqlite;
 
 pub use contract::{
     DurableStore, ENDED_AT_ONCE, EndedSessions, FeedConnection, FeedError, FeedPage, MigrationStatus,
-    OneTimeCode, RevocationFeed, RevocationPage, SealedKey, SharedStore, StoreError,
+    OneTimeCode, PasswordChange, RevocationFeed, RevocationPage, SealedKey, SharedStore, StoreError,
 };
 pub use observer::{StoreObserver, Unobserved};
+pub use refresh::{Presentation, Refreshed, Turn};

@@ -94,6 +94,28 @@ labels! {
 }
 
 labels! {
+    /// What a refresh came to.
+    RefreshResult {
+        /// The token has a successor from now on.
+        Rotated = "rotated",
+        /// The same client was told the same successor again.
+        Repeated = "repeated",
+        /// Used again after its successor was out; its session was ended.
+        Reused = "reused",
+        /// Not used for too long, or its session is at its end.
+        Expired = "expired",
+        /// Its session was ended, or its account is disabled.
+        Ended = "ended",
+        /// There is no such token.
+        Unknown = "unknown",
+        /// Too much to do at the moment.
+        Busy = "busy",
+        /// Our fault.
+        Error = "error",
+    }
+}
+
+labels! {
     /// What a registration came to.
     RegistrationResult {
         /// The account is stored.

@@ -38,13 +38,22 @@ const LAYERS: &[(&str, &[&str])] = &[
 const DOOR_OF_ACTORS: &[&str] = &[
     "AuthHandle",
     // What is asked through it, and what it answers.
+    "AccountDeletion",
     "AuthError",
     "ClientFacts",
     "Login",
     "Logout",
+    "LogoutScope",
+    "PasswordChange",
+    "Principal",
+    "Refresh",
+    "RefreshTokenFacts",
     "Registration",
+    "Renaming",
     "Revoke",
+    "SessionPage",
     "TokenGrant",
+    "TokenPair",
 ];
 
 /// Third-party crates (also those whose name goes on after `_`) and where they may be used: path

@@ -95,6 +95,9 @@ impl Workshop {
     /// and asking again tries the rest again.
     pub async fn publish_ended(self: &Arc<Self>, ended: EndedSessions) -> Result<(), AuthError> {
         self.revocations.add(&ended.revocations);
+        for revocation in ended.revocations.iter().filter(|ended| ended.session_id().is_some()) {
+            self.metrics.session_ended(revocation.reason.as_str());
+        }
         if !ended.revocations.is_empty() {
             let outcome = self.acknowledge(&ended.revocations).await;
             self.forget_records(ended.revocations);

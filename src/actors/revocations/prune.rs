@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::actors::audit;
 use crate::actors::supervisor::Workshop;
 use crate::domain::clock::Timestamp;
 
@@ -18,6 +19,7 @@ pub(super) async fn prune(shop: Arc<Workshop>) {
     let keep = i64::try_from(KEEP_LONGER.as_millis()).unwrap_or(i64::MAX);
     let before = Timestamp::from_unix_millis(now.saturating_sub(keep));
     shop.revocations.prune(before);
+    audit::prune(&shop).await;
     // Page by page, so that no call holds the database for long; all of them, or more logins than a page a
     // minute would make the tables grow for ever.
     for _ in 0..MOST_PAGES {

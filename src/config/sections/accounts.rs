@@ -1,8 +1,10 @@
-//! `[password]` and `[accounts]`.
+//! `[password]`, `[accounts]` and `[audit]`.
+
+use std::time::Duration;
 
 use crate::config::parse;
 use crate::config::reader::Reader;
-use crate::config::settings::{AccountSettings, PasswordSettings, Registration};
+use crate::config::settings::{AccountSettings, AuditSettings, PasswordSettings, Registration};
 
 use super::all::cores;
 
@@ -24,4 +26,9 @@ pub(super) fn password(r: &mut Reader) -> PasswordSettings {
 pub(super) fn accounts(r: &mut Reader) -> AccountSettings {
     let words = [("open", Registration::Open), ("closed", Registration::Closed)];
     AccountSettings { registration: r.value("accounts.registration", "open", parse::one_of(words)) }
+}
+
+pub(super) fn audit(r: &mut Reader) -> AuditSettings {
+    let range = Duration::from_hours(24)..=Duration::from_hours(3650 * 24);
+    AuditSettings { retention: r.value("audit.retention", "90d", parse::duration(range)) }
 }

@@ -21,9 +21,10 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Settings {
     let revocation = revocation::read(reader);
     let password = accounts::password(reader);
     let accounts = accounts::accounts(reader);
+    let audit = accounts::audit(reader);
     let clients = clients::read(reader);
     let (upstreams, routes) = routing::read(reader);
-    Settings { server, log, store, token, revocation, password, accounts, clients, upstreams, routes }
+    Settings { server, log, store, token, revocation, password, accounts, audit, clients, upstreams, routes }
 }
 
 pub(super) fn cores() -> usize {

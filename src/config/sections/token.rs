@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::config::given::Raw;
 use crate::config::parse;
-use crate::config::problem::Fault;
+use crate::config::problem::{Fault, Origin};
 use crate::config::reader::Reader;
 use crate::config::settings::{SigningAlgorithm, TokenSettings};
 use crate::config::shown::{NOT_SET, REDACTED};
@@ -41,6 +41,7 @@ pub(super) fn read(r: &mut Reader) -> TokenSettings {
         "15s",
         parse::duration(Duration::from_secs(1)..=Duration::from_hours(1)),
     );
+    let (refresh_idle_lifetime, refresh_grace) = refresh(r, session_lifetime);
     let key_encryption_key = key_encryption_key(r);
     TokenSettings {
         issuer,
@@ -49,8 +50,26 @@ pub(super) fn read(r: &mut Reader) -> TokenSettings {
         access_lifetime,
         session_lifetime,
         status_list_ttl: Duration::from_secs(status_list_ttl.as_secs()),
+        refresh_idle_lifetime,
+        refresh_grace,
         key_encryption_key,
     }
+}
+
+/// The idle lifetime and the grace of refresh tokens.
+fn refresh(r: &mut Reader, session_lifetime: Duration) -> (Duration, Duration) {
+    const IDLE: &str = "token.refresh_idle_lifetime";
+    let idle_range = Duration::from_mins(1)..=Duration::from_hours(366 * 24);
+    let idle = r.value(IDLE, "7d", parse::duration(idle_range));
+    let grace =
+        r.value("token.refresh_grace", "10s", parse::duration(Duration::ZERO..=Duration::from_mins(1)));
+    // A session that is shorter than the default is no mistake: it ends first.
+    let chosen = r.origin(IDLE) != Origin::Default;
+    if chosen && r.sound(&[IDLE, "token.session_lifetime"]) && idle > session_lifetime {
+        let remedy = "choose a shorter one, or leave it out: a session that ends takes its tokens along";
+        r.problem(IDLE, Fault::new("is longer than token.session_lifetime", remedy));
+    }
+    (idle.min(session_lifetime), grace)
 }
 
 /// Issuer and audience: a text that people and programs compare by eye and by byte.

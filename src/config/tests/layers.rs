@@ -11,8 +11,19 @@ use crate::config::{
 
 #[test]
 fn defaults_are_complete() {
-    let Settings { server, log, store, token, revocation, password, accounts, clients, upstreams, routes } =
-        Case::new().load().settings;
+    let Settings {
+        server,
+        log,
+        store,
+        token,
+        revocation,
+        password,
+        accounts,
+        audit,
+        clients,
+        upstreams,
+        routes,
+    } = Case::new().load().settings;
     assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(server.admin_listen.to_string(), "127.0.0.1:9090");
     assert!((1..=1024).contains(&server.threads) && (1..=256).contains(&password.hash_threads));
@@ -27,6 +38,11 @@ fn defaults_are_complete() {
     assert_eq!((token.issuer.as_str(), token.audience.as_str()), ("gateward", "gateward"));
     assert_eq!(token.access_lifetime, Duration::from_mins(15));
     assert_eq!(token.session_lifetime, Duration::from_hours(30 * 24));
+    assert_eq!(token.refresh_idle_lifetime, Duration::from_hours(7 * 24));
+    assert_eq!(
+        (token.refresh_grace, audit.retention),
+        (Duration::from_secs(10), Duration::from_hours(90 * 24))
+    );
     assert_eq!(
         (password.min_length, password.min_strength, password.bcrypt_cost, password.hash_queue),
         (8, 2, 12, 32)
@@ -55,6 +71,12 @@ fn the_public_url_is_the_configured_one_or_what_is_known_of_the_listener() {
         assert_eq!(given.known_public_url().as_deref(), Some("https://gw.example"));
         assert_eq!(given.public_url("[::]:7".parse().unwrap()), "https://gw.example");
     }
+}
+
+#[test]
+fn a_session_shorter_than_the_default_idle_lifetime_is_no_mistake() {
+    let token = Case::new().flag("token.session_lifetime", "1h", "--x").load().settings.token;
+    assert_eq!(token.refresh_idle_lifetime, Duration::from_hours(1));
 }
 
 #[test]

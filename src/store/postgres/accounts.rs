@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::error::{Failure, column, corrupt};
 use super::pool::{begin, commit};
-use crate::domain::account::{Account, Credentials, NewAccount};
+use crate::domain::account::{Account, CredentialEpoch, Credentials, NewAccount};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::EmailAddress;
 use crate::domain::id::AccountId;
@@ -18,7 +18,7 @@ const INSERT: &str = "INSERT INTO accounts \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
 
 const BY_EMAIL: &str = "SELECT id, email_shown, email_normal, email_verified, name, roles, status, \
-    password_hash, created_at FROM accounts WHERE email_normal = $1";
+    password_hash, credential_epoch, created_at FROM accounts WHERE email_normal = $1";
 
 const BY_ID: &str = "SELECT id, email_shown, email_normal, email_verified, name, roles, status, created_at \
     FROM accounts WHERE id = $1";
@@ -28,6 +28,10 @@ const PAGE: &str = "SELECT id, email_shown, email_normal, email_verified, name, 
 
 const REPLACE_HASH: &str = "UPDATE accounts SET password_hash = $3, \
     updated_at = (extract(epoch FROM now()) * 1000)::bigint WHERE id = $1 AND password_hash = $2";
+
+const RENAME: &str = "UPDATE accounts SET name = $2, \
+    updated_at = (extract(epoch FROM now()) * 1000)::bigint WHERE id = $1 \
+    RETURNING id, email_shown, email_normal, email_verified, name, roles, status, created_at";
 
 const ENABLE: &str = "UPDATE accounts SET status = 'active', \
     updated_at = (extract(epoch FROM now()) * 1000)::bigint WHERE id = $1";
@@ -60,7 +64,8 @@ pub(super) async fn credentials(client: &Client, email_normal: &str) -> Result<O
     let select = client.prepare_cached(BY_EMAIL).await?;
     let Some(row) = client.query_opt(&select, &[&email_normal]).await? else { return Ok(None) };
     let stored_hash = StoredHash::from_stored(column(&row, "password_hash")?);
-    Ok(Some(Credentials { account: read(&row)?, stored_hash }))
+    let epoch = CredentialEpoch(column(&row, "credential_epoch")?);
+    Ok(Some(Credentials { account: read(&row)?, stored_hash, epoch }))
 }
 
 pub(super) async fn by_id(client: &Client, id: AccountId) -> Result<Option<Account>, Failure> {
@@ -94,21 +99,36 @@ pub(super) async fn replace_password_hash(
     Ok(changed > 0)
 }
 
+pub(super) async fn rename(
+    client: &Client,
+    id: AccountId,
+    name: Option<&str>,
+) -> Result<Option<Account>, Failure> {
+    let update = client.prepare_cached(RENAME).await?;
+    let row = client.query_opt(&update, &[id.as_uuid(), &name]).await?;
+    Ok(row.as_ref().map(read).transpose()?)
+}
+
 pub(super) async fn enable(client: &Client, id: AccountId) -> Result<bool, Failure> {
     let update = client.prepare_cached(ENABLE).await?;
     Ok(client.execute(&update, &[id.as_uuid()]).await? > 0)
 }
 
 fn read(row: &Row) -> Result<Account, StoreError> {
+    read_as(row, "id", "created_at")
+}
+
+/// Reads a row in which two columns have other names, for a join.
+pub(super) fn read_as(row: &Row, id: &str, created_at: &str) -> Result<Account, StoreError> {
     let word: &str = column(row, "status")?;
     Ok(Account {
-        id: AccountId::from_uuid(column(row, "id")?),
+        id: AccountId::from_uuid(column(row, id)?),
         email: EmailAddress::from_stored(column(row, "email_shown")?, column(row, "email_normal")?),
         email_verified: column(row, "email_verified")?,
         name: column(row, "name")?,
         roles: column(row, "roles")?,
         status: columns::parse_status(word)
             .ok_or_else(|| corrupt(format!("account status {word:?} means nothing")))?,
-        created_at: Timestamp::from_unix_millis(column(row, "created_at")?),
+        created_at: Timestamp::from_unix_millis(column(row, created_at)?),
     })
 }

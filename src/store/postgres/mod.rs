@@ -6,12 +6,15 @@
 //! Deliberately not here: `synchronous_commit`. "Committed" means what the server's configuration says,
 //! so that an operator may ask for more (`remote_apply`); never turn it off for this database.
 
+mod account_sessions;
 mod accounts;
+mod audit;
 mod connect;
 mod error;
 mod keys;
 mod migrate;
 mod pool;
+mod refresh;
 mod replicas;
 mod revocations;
 mod sessions;

@@ -3,25 +3,26 @@
 //! Locks are always taken in the order account, sessions, counter, so that no two calls wait for
 //! each other.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, Transaction};
 use tokio_postgres::Row;
 
+use super::account_sessions::{self, ended};
 use super::error::{Failure, column, corrupt};
 use super::pool::{begin, commit};
-use super::revocations::{self, Ended};
+use super::revocations;
+use crate::domain::account::CredentialEpoch;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId};
-use crate::domain::revocation::Revoked;
 use crate::domain::session::{EndReason, Session, StatusIndex};
-use crate::store::{ENDED_AT_ONCE, EndedSessions, StoreError, columns};
+use crate::store::{EndedSessions, StoreError, columns};
 
-/// The lock on the account is what makes a login and `disable` take turns: whoever comes second sees
-/// what the first one did.
+/// The lock on the account is what makes a login take turns with `disable`, a change of the password and the end
+/// of the account: whoever comes second sees what the first one did.
 const INSERT: &str = "INSERT INTO sessions \
     (id, account_id, created_at, expires_at, address, user_agent, revoked_at, revoked_reason, \
     status_index, last_used_at) \
     SELECT $1, id, $3::bigint, $4::bigint, $5::text, $6::text, $7::bigint, $8::text, $9::bigint, $10::bigint \
-    FROM accounts WHERE id = $2 AND status = 'active' FOR SHARE";
+    FROM accounts WHERE id = $2 AND status = 'active' AND ($11::bigint IS NULL OR credential_epoch = $11) FOR SHARE";
 
 const BY_ID: &str = "SELECT id, account_id, created_at, expires_at, address, user_agent, revoked_at, \
     revoked_reason, status_index, COALESCE(last_used_at, created_at) AS last_used_at FROM sessions WHERE id = $1";
@@ -29,15 +30,27 @@ const BY_ID: &str = "SELECT id, account_id, created_at, expires_at, address, use
 /// Takes the account's row lock, which conflicts with the one of `INSERT`, until the commit.
 const DISABLE: &str = "UPDATE accounts SET status = 'disabled', updated_at = $2 WHERE id = $1";
 
-const END_OF_ACCOUNT: &str = "UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN \
-    (SELECT id FROM sessions WHERE account_id = $1 AND revoked_at IS NULL LIMIT $4) RETURNING id, expires_at, status_index";
-
 const END_ONE: &str = "UPDATE sessions SET revoked_at = $2, revoked_reason = $3 \
     WHERE id = $1 AND revoked_at IS NULL RETURNING id, expires_at, status_index";
 
-pub(super) async fn create(client: &mut Client, session: &Session) -> Result<bool, Failure> {
-    let (revoked_at, reason) = columns::state_columns(session.state);
+pub(super) async fn create(
+    client: &mut Client,
+    session: &Session,
+    checked: Option<CredentialEpoch>,
+) -> Result<bool, Failure> {
     let tx = begin(client).await?;
+    let inserted = insert(&tx, session, checked).await?;
+    commit(tx).await?;
+    Ok(inserted)
+}
+
+/// Stores the session unless its account is disabled or gone, or has another epoch than was checked.
+pub(super) async fn insert(
+    tx: &Transaction<'_>,
+    session: &Session,
+    checked: Option<CredentialEpoch>,
+) -> Result<bool, Failure> {
+    let (revoked_at, reason) = columns::state_columns(session.state);
     let insert = tx.prepare_cached(INSERT).await?;
     let inserted = tx
         .execute(
@@ -53,10 +66,10 @@ pub(super) async fn create(client: &mut Client, session: &Session) -> Result<boo
                 &reason,
                 &session.status_index.map(|index| index.0),
                 &session.last_used_at.unix_millis(),
+                &checked.map(|epoch| epoch.0),
             ],
         )
         .await?;
-    commit(tx).await?;
     Ok(inserted > 0)
 }
 
@@ -75,10 +88,21 @@ pub(super) async fn end(
     now: Timestamp,
 ) -> Result<EndedSessions, Failure> {
     let tx = begin(client).await?;
+    let ended = end_within(&tx, id, reason, now).await?;
+    commit(tx).await?;
+    Ok(ended)
+}
+
+/// The same as the last step of a transaction.
+pub(super) async fn end_within(
+    tx: &Transaction<'_>,
+    id: SessionId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<EndedSessions, Failure> {
     let update = tx.prepare_cached(END_ONE).await?;
     let rows = tx.query(&update, &[id.as_uuid(), &now.unix_millis(), &reason.as_str()]).await?;
-    let revocations = revocations::append(&tx, ended(&rows)?, reason, now).await?;
-    commit(tx).await?;
+    let revocations = revocations::append(tx, ended(&rows)?, reason, now).await?;
     Ok(EndedSessions { revocations, more: false })
 }
 
@@ -94,31 +118,13 @@ pub(super) async fn disable_account(
     if tx.execute(&disable, &[id.as_uuid(), &now.unix_millis()]).await? == 0 {
         return Ok(None);
     }
-    let update = tx.prepare_cached(END_OF_ACCOUNT).await?;
-    let limit = i64::from(ENDED_AT_ONCE);
-    let rows = tx.query(&update, &[id.as_uuid(), &now.unix_millis(), &reason.as_str(), &limit]).await?;
-    let more = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
-    let revocations = revocations::append(&tx, ended(&rows)?, reason, now).await?;
+    let (found, more) = account_sessions::end_page(&tx, id, None, reason, now).await?;
+    let revocations = revocations::append(&tx, found, reason, now).await?;
     commit(tx).await?;
     Ok(Some(EndedSessions { revocations, more }))
 }
 
-fn ended(rows: &[Row]) -> Result<Vec<Ended>, StoreError> {
-    rows.iter()
-        .map(|row| {
-            let status_index: Option<i64> = column(row, "status_index")?;
-            Ok(Ended {
-                revoked: Revoked::Session {
-                    id: SessionId::from_uuid(column(row, "id")?),
-                    status_index: status_index.map(StatusIndex),
-                },
-                forget_at: Timestamp::from_unix_millis(column(row, "expires_at")?),
-            })
-        })
-        .collect()
-}
-
-fn read(row: &Row) -> Result<Session, StoreError> {
+pub(super) fn read(row: &Row) -> Result<Session, StoreError> {
     let revoked_at: Option<i64> = column(row, "revoked_at")?;
     let reason: Option<&str> = column(row, "revoked_reason")?;
     let status_index: Option<i64> = column(row, "status_index")?;

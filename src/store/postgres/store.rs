@@ -10,18 +10,23 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::Failure;
 use super::pool::{CallPool, call};
-use super::{accounts, connect, keys, migrate, replicas, revocations, sessions};
+use super::{
+    account_sessions, accounts, audit, connect, keys, migrate, refresh, replicas, revocations, sessions,
+};
 use crate::config::PostgresSettings;
-use crate::domain::account::{Account, Credentials, NewAccount};
+use crate::domain::account::{Account, CredentialEpoch, Credentials, NewAccount};
+use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
 use crate::domain::feed::{Position, Registration, Renewal};
-use crate::domain::id::{AccountId, ReplicaId, SessionId};
+use crate::domain::id::{AccountId, AuditEventId, ReplicaId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
+use crate::domain::refresh::{RefreshRecord, RefreshToken, RefreshTokenHash};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
 use crate::store::{
-    DurableStore, EndedSessions, MigrationStatus, RevocationPage, SealedKey, StoreError, StoreObserver,
+    DurableStore, EndedSessions, MigrationStatus, PasswordChange, Presentation, Refreshed, RevocationPage,
+    SealedKey, StoreError, StoreObserver,
 };
 
 /// Accounts, sessions, revocations and keys in Postgres 12 or newer.
@@ -108,8 +113,54 @@ impl DurableStore for PostgresStore {
         call!(self.calls, |client| accounts::enable(client, id))
     }
 
-    async fn create_session(&self, session: &Session) -> Result<bool, StoreError> {
-        call!(self.calls, |client| sessions::create(client, session))
+    async fn rename_account(&self, id: AccountId, name: Option<&str>) -> Result<Option<Account>, StoreError> {
+        call!(self.calls, |client| accounts::rename(client, id, name))
+    }
+
+    async fn change_password(
+        &self,
+        change: &PasswordChange,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError> {
+        call!(self.calls, |client| account_sessions::change_password(client, change, now))
+    }
+
+    async fn delete_account(
+        &self,
+        id: AccountId,
+        epoch: Option<CredentialEpoch>,
+        last: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError> {
+        call!(self.calls, |client| account_sessions::delete(client, id, epoch, last, now))
+    }
+
+    async fn sessions_of(
+        &self,
+        account: AccountId,
+        before: Option<SessionId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        call!(self.calls, |client| account_sessions::page(client, account, before, limit, now))
+    }
+
+    async fn end_sessions_of(
+        &self,
+        account: AccountId,
+        except: Option<SessionId>,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<EndedSessions, StoreError> {
+        call!(self.calls, |client| account_sessions::end(client, account, except, reason, now))
+    }
+
+    async fn create_session(
+        &self,
+        session: &Session,
+        checked: Option<CredentialEpoch>,
+    ) -> Result<bool, StoreError> {
+        call!(self.calls, |client| sessions::create(client, session, checked))
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
@@ -123,6 +174,35 @@ impl DurableStore for PostgresStore {
         now: Timestamp,
     ) -> Result<EndedSessions, StoreError> {
         call!(self.calls, |client| sessions::end(client, id, reason, now))
+    }
+
+    async fn create_session_with_refresh(
+        &self,
+        session: &Session,
+        first: &RefreshToken,
+        checked: Option<CredentialEpoch>,
+    ) -> Result<bool, StoreError> {
+        call!(self.calls, |client| refresh::create_session(client, session, first, checked))
+    }
+
+    async fn refresh_token(&self, hash: RefreshTokenHash) -> Result<Option<RefreshRecord>, StoreError> {
+        call!(self.calls, |client| refresh::by_hash(&*client, hash))
+    }
+
+    async fn refresh(&self, presented: &Presentation) -> Result<Refreshed, StoreError> {
+        call!(self.calls, |client| refresh::refresh(client, presented))
+    }
+
+    async fn audit_events(
+        &self,
+        after: Option<AuditEventId>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        call!(self.calls, |client| audit::page(client, after, limit))
+    }
+
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        call!(self.calls, |client| audit::prune(client, before, limit))
     }
 
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
@@ -163,7 +243,10 @@ impl DurableStore for PostgresStore {
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        call!(self.calls, |client| revocations::prune(client, before, limit))
+        // Two calls, each with its deadline: a session has had many refresh tokens.
+        let rows = call!(self.calls, |client| revocations::prune(client, before, limit))?;
+        let tokens = call!(self.calls, |client| refresh::prune(client, before, limit))?;
+        Ok(rows.saturating_add(tokens))
     }
 
     async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {

@@ -5,11 +5,14 @@
 //! Deliberately not here: a second connection for reads, and batched commits. One connection on one
 //! thread is enough for logins, which cost a password hash each; protected requests never come here.
 
+mod account_sessions;
 mod accounts;
+mod audit;
 mod error;
 mod keys;
 mod migrate;
 mod open;
+mod refresh;
 mod replicas;
 mod revocations;
 mod sessions;

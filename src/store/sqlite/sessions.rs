@@ -1,36 +1,39 @@
 //! The table `sessions`, and how a session ends.
 //!
-//! One connection writes at a time, so a login and `disable_account` cannot overlap; the condition in
-//! the statement is enough.
+//! One connection writes at a time, so a login cannot overlap with `disable_account` or a change of the password;
+//! the conditions in the statement are enough.
 
-use rusqlite::{CachedStatement, Connection, Row, ToSql, TransactionBehavior, params};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
 use uuid::Uuid;
 
+use super::account_sessions::{self, mark_ended};
 use super::error::{Failure, corrupt};
-use super::revocations::{self, Ended};
+use super::revocations;
+use crate::domain::account::CredentialEpoch;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId};
-use crate::domain::revocation::Revoked;
 use crate::domain::session::{EndReason, Session, StatusIndex};
-use crate::store::{ENDED_AT_ONCE, EndedSessions, columns};
+use crate::store::{EndedSessions, columns};
 
 const INSERT: &str = "INSERT INTO sessions \
     (id, account_id, created_at, expires_at, address, user_agent, revoked_at, revoked_reason, \
     status_index, last_used_at) \
-    SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM accounts WHERE id = ?2 AND status = 'active'";
+    SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM accounts WHERE id = ?2 AND status = 'active' \
+    AND (?11 IS NULL OR credential_epoch = ?11)";
 
 const BY_ID: &str = "SELECT id, account_id, created_at, expires_at, address, user_agent, revoked_at, \
     revoked_reason, status_index, COALESCE(last_used_at, created_at) AS last_used_at FROM sessions WHERE id = ?1";
 
 const DISABLE: &str = "UPDATE accounts SET status = 'disabled', updated_at = ?2 WHERE id = ?1";
 
-const END_OF_ACCOUNT: &str = "UPDATE sessions SET revoked_at = ?2, revoked_reason = ?3 WHERE id IN \
-    (SELECT id FROM sessions WHERE account_id = ?1 AND revoked_at IS NULL LIMIT ?4) RETURNING id, expires_at, status_index";
-
 const END_ONE: &str = "UPDATE sessions SET revoked_at = ?2, revoked_reason = ?3 \
-    WHERE id = ?1 AND revoked_at IS NULL RETURNING id, expires_at, status_index";
+    WHERE id = ?1 AND revoked_at IS NULL RETURNING id, expires_at, status_index, NULL AS ended_before";
 
-pub(super) fn create(connection: &Connection, session: &Session) -> Result<bool, Failure> {
+pub(super) fn create(
+    connection: &Connection,
+    session: &Session,
+    checked: Option<CredentialEpoch>,
+) -> Result<bool, Failure> {
     let (revoked_at, reason) = columns::state_columns(session.state);
     let inserted = connection.prepare_cached(INSERT)?.execute(params![
         session.id.as_uuid().as_bytes(),
@@ -43,6 +46,7 @@ pub(super) fn create(connection: &Connection, session: &Session) -> Result<bool,
         reason,
         session.status_index.map(|index| index.0),
         session.last_used_at.unix_millis(),
+        checked.map(|epoch| epoch.0),
     ])?;
     Ok(inserted > 0)
 }
@@ -62,10 +66,22 @@ pub(super) fn end(
     now: Timestamp,
 ) -> Result<EndedSessions, Failure> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let update = tx.prepare_cached(END_ONE)?;
-    let ended = mark_ended(update, params![id.as_uuid().as_bytes(), now.unix_millis(), reason.as_str()])?;
-    let revocations = revocations::append(&tx, ended, reason, now)?;
+    let ended = end_within(&tx, id, reason, now)?;
     tx.commit()?;
+    Ok(ended)
+}
+
+/// The same inside a transaction.
+pub(super) fn end_within(
+    tx: &Connection,
+    id: SessionId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<EndedSessions, Failure> {
+    let update = tx.prepare_cached(END_ONE)?;
+    let (ended, _) =
+        mark_ended(update, params![id.as_uuid().as_bytes(), now.unix_millis(), reason.as_str()])?;
+    let revocations = revocations::append(tx, ended, reason, now)?;
     Ok(EndedSessions { revocations, more: false })
 }
 
@@ -81,32 +97,13 @@ pub(super) fn disable_account(
     if found == 0 {
         return Ok(None);
     }
-    let update = tx.prepare_cached(END_OF_ACCOUNT)?;
-    let parameters = params![id.as_uuid().as_bytes(), now.unix_millis(), reason.as_str(), ENDED_AT_ONCE];
-    let ended = mark_ended(update, parameters)?;
-    let more = u32::try_from(ended.len()).is_ok_and(|count| count >= ENDED_AT_ONCE);
+    let (ended, more) = account_sessions::end_page(&tx, id, None, reason, now)?;
     let revocations = revocations::append(&tx, ended, reason, now)?;
     tx.commit()?;
     Ok(Some(EndedSessions { revocations, more }))
 }
 
-fn mark_ended(mut update: CachedStatement<'_>, parameters: &[&dyn ToSql]) -> Result<Vec<Ended>, Failure> {
-    let mut rows = update.query(parameters)?;
-    let mut ended = Vec::new();
-    while let Some(row) = rows.next()? {
-        let status_index: Option<i64> = row.get("status_index")?;
-        ended.push(Ended {
-            revoked: Revoked::Session {
-                id: SessionId::from_uuid(Uuid::from_bytes(row.get("id")?)),
-                status_index: status_index.map(StatusIndex),
-            },
-            forget_at: Timestamp::from_unix_millis(row.get("expires_at")?),
-        });
-    }
-    Ok(ended)
-}
-
-fn read(row: &Row<'_>) -> Result<Session, Failure> {
+pub(super) fn read(row: &Row<'_>) -> Result<Session, Failure> {
     let revoked_at: Option<i64> = row.get("revoked_at")?;
     let reason: Option<String> = row.get("revoked_reason")?;
     let status_index: Option<i64> = row.get("status_index")?;

@@ -9,17 +9,22 @@ use rusqlite::Connection;
 
 use super::error::Failure;
 use super::thread::DatabaseThread;
-use super::{accounts, keys, migrate, open, replicas, revocations, sessions};
-use crate::domain::account::{Account, Credentials, NewAccount};
+use super::{
+    account_sessions, accounts, audit, keys, migrate, open, refresh, replicas, revocations, sessions,
+};
+use crate::domain::account::{Account, CredentialEpoch, Credentials, NewAccount};
+use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
 use crate::domain::feed::{Position, Registration, Renewal};
-use crate::domain::id::{AccountId, ReplicaId, SessionId};
+use crate::domain::id::{AccountId, AuditEventId, ReplicaId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
+use crate::domain::refresh::{RefreshRecord, RefreshToken, RefreshTokenHash};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
 use crate::store::{
-    DurableStore, EndedSessions, MigrationStatus, RevocationPage, SealedKey, StoreError, StoreObserver,
+    DurableStore, EndedSessions, MigrationStatus, PasswordChange, Presentation, Refreshed, RevocationPage,
+    SealedKey, StoreError, StoreObserver,
 };
 
 /// Deadline of one call. Longer than SQLite's own wait for another writer, so that a locked file says so.
@@ -114,9 +119,57 @@ impl DurableStore for SqliteStore {
         self.call(move |connection| accounts::enable(connection, id)).await
     }
 
-    async fn create_session(&self, session: &Session) -> Result<bool, StoreError> {
+    async fn rename_account(&self, id: AccountId, name: Option<&str>) -> Result<Option<Account>, StoreError> {
+        let name = name.map(str::to_owned);
+        self.call(move |connection| accounts::rename(connection, id, name.as_deref())).await
+    }
+
+    async fn change_password(
+        &self,
+        change: &PasswordChange,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError> {
+        let change = change.clone();
+        self.call(move |connection| account_sessions::change_password(connection, &change, now)).await
+    }
+
+    async fn delete_account(
+        &self,
+        id: AccountId,
+        epoch: Option<CredentialEpoch>,
+        last: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Option<EndedSessions>, StoreError> {
+        self.call(move |connection| account_sessions::delete(connection, id, epoch, last, now)).await
+    }
+
+    async fn sessions_of(
+        &self,
+        account: AccountId,
+        before: Option<SessionId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.call(move |connection| account_sessions::page(connection, account, before, limit, now)).await
+    }
+
+    async fn end_sessions_of(
+        &self,
+        account: AccountId,
+        except: Option<SessionId>,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<EndedSessions, StoreError> {
+        self.call(move |connection| account_sessions::end(connection, account, except, reason, now)).await
+    }
+
+    async fn create_session(
+        &self,
+        session: &Session,
+        checked: Option<CredentialEpoch>,
+    ) -> Result<bool, StoreError> {
         let session = session.clone();
-        self.call(move |connection| sessions::create(connection, &session)).await
+        self.call(move |connection| sessions::create(connection, &session, checked)).await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
@@ -130,6 +183,37 @@ impl DurableStore for SqliteStore {
         now: Timestamp,
     ) -> Result<EndedSessions, StoreError> {
         self.call(move |connection| sessions::end(connection, id, reason, now)).await
+    }
+
+    async fn create_session_with_refresh(
+        &self,
+        session: &Session,
+        first: &RefreshToken,
+        checked: Option<CredentialEpoch>,
+    ) -> Result<bool, StoreError> {
+        let (session, first) = (session.clone(), first.clone());
+        self.call(move |connection| refresh::create_session(connection, &session, &first, checked)).await
+    }
+
+    async fn refresh_token(&self, hash: RefreshTokenHash) -> Result<Option<RefreshRecord>, StoreError> {
+        self.call(move |connection| refresh::by_hash(connection, hash)).await
+    }
+
+    async fn refresh(&self, presented: &Presentation) -> Result<Refreshed, StoreError> {
+        let presented = presented.clone();
+        self.call(move |connection| refresh::refresh(connection, &presented)).await
+    }
+
+    async fn audit_events(
+        &self,
+        after: Option<AuditEventId>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.call(move |connection| audit::page(connection, after, limit)).await
+    }
+
+    async fn prune_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.call(move |connection| audit::prune(connection, before, limit)).await
     }
 
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
@@ -170,7 +254,10 @@ impl DurableStore for SqliteStore {
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.call(move |connection| revocations::prune(connection, before, limit)).await
+        // Two calls: a session has had many refresh tokens, and others get their turn in between.
+        let rows = self.call(move |connection| revocations::prune(connection, before, limit)).await?;
+        let tokens = self.call(move |connection| refresh::prune(connection, before, limit)).await?;
+        Ok(rows.saturating_add(tokens))
     }
 
     async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {

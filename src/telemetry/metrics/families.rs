@@ -85,8 +85,12 @@ families! {
         "Whether a source of revocations proves at present that all are known.";
     LOGINS = Kind::Counter, "gateward_logins_total", ["result"],
         "Login attempts, by result.";
+    REFRESHES = Kind::Counter, "gateward_refreshes_total", ["result"],
+        "Refreshes of tokens, by result.";
     REGISTRATIONS = Kind::Counter, "gateward_registrations_total", ["result"],
         "Registration attempts, by result.";
+    SESSIONS_ENDED = Kind::Counter, "gateward_sessions_ended_total", ["reason"],
+        "Sessions that this process ended before their time, by reason.";
     LOG_LINES_DROPPED = Kind::Counter, "gateward_log_lines_dropped_total", [],
         "Log lines dropped because standard error was read too slowly.";
     BUILD_INFO = Kind::Gauge, "gateward_build_info", ["version"],

@@ -14,7 +14,7 @@ use super::register::Registrar;
 use super::routes::RouteMetrics;
 use super::stores::StoreMetrics;
 use crate::telemetry::{
-    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HashResult, LoginResult, Outcome,
+    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HashResult, LoginResult, Outcome, RefreshResult,
     RegistrationResult, RequestClosed, RevocationSource,
 };
 
@@ -58,7 +58,9 @@ pub struct Metrics {
     revocation_resyncs: IntCounterVec,
     revocation_source_up: IntGaugeVec,
     logins: IntCounterVec,
+    refreshes: IntCounterVec,
     registrations: IntCounterVec,
+    sessions_ended: IntCounterVec,
     pub(super) log_lines_dropped: IntCounter,
     pub(super) dropped_lines: OnceLock<DroppedLines>,
     pub(super) process: Option<ProcessMetrics>,
@@ -102,7 +104,9 @@ impl Metrics {
             revocation_resyncs: make.int_counters(families::REVOCATION_RESYNCS)?,
             revocation_source_up: make.int_gauges(families::REVOCATION_SOURCE_UP)?,
             logins: make.int_counters(families::LOGINS)?,
+            refreshes: make.int_counters(families::REFRESHES)?,
             registrations: make.int_counters(families::REGISTRATIONS)?,
+            sessions_ended: make.int_counters(families::SESSIONS_ENDED)?,
             log_lines_dropped: make.int_counter(families::LOG_LINES_DROPPED)?,
             dropped_lines: OnceLock::new(),
             process: ProcessMetrics::register(&make)?,
@@ -116,6 +120,7 @@ impl Metrics {
     /// Series whose labels are known start at zero, so that the first event is seen as a rise.
     fn start_known_series(&self) {
         LoginResult::ALL.iter().for_each(|result| add(&self.logins, &[result.as_str()], 0));
+        RefreshResult::ALL.iter().for_each(|result| add(&self.refreshes, &[result.as_str()], 0));
         RegistrationResult::ALL.iter().for_each(|result| add(&self.registrations, &[result.as_str()], 0));
         HashResult::ALL.iter().for_each(|result| add(&self.hash_jobs, &[result.as_str()], 0));
         FeedResync::ALL.iter().for_each(|cause| add(&self.revocation_resyncs, &[cause.as_str()], 0));
@@ -225,9 +230,24 @@ impl Metrics {
         add(&self.logins, &[result.as_str()], 1);
     }
 
+    /// A refresh token was presented.
+    pub fn refresh(&self, result: RefreshResult) {
+        add(&self.refreshes, &[result.as_str()], 1);
+    }
+
     /// A registration was tried.
     pub fn registration(&self, result: RegistrationResult) {
         add(&self.registrations, &[result.as_str()], 1);
+    }
+
+    /// This process ended a session before its time, for this reason.
+    pub fn session_ended(&self, reason: &'static str) {
+        add(&self.sessions_ended, &[reason], 1);
+    }
+
+    /// Lets the ends for a reason show as zero from the start.
+    pub fn watch_session_ends(&self, reason: &'static str) {
+        add(&self.sessions_ended, &[reason], 0);
     }
 }
 

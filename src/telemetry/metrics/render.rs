@@ -53,6 +53,7 @@ mod tests {
         metrics.revocation_lag(Duration::from_millis(1500));
         metrics.revocation_source(RevocationSource::Stream, true);
         metrics.login(LoginResult::Ok);
+        metrics.session_ended("logout");
         metrics
     }
 

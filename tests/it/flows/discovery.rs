@@ -21,7 +21,10 @@ async fn document(app: &TestApp, path: &str) -> Value {
 
 /// A token by this grant type.
 async fn granted(app: &TestApp, endpoint: &str, grant: &str, email: &str) -> Response {
+    let pair = app.login_pair(email).await;
+    let refresh_token = pair.refresh.as_str();
     let form: &[(&str, &str)] = match grant {
+        "refresh_token" => &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)],
         "password" => &[("grant_type", "password"), ("username", email), ("password", PASSWORD)],
         other => panic!("a grant type that no test tries: {other}"),
     };

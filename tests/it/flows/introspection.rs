@@ -190,3 +190,24 @@ async fn a_gateway_that_cannot_know_calls_nothing_active() {
     assert!(answers.await, "it recovers");
     assert_eq!(introspected(&app, &token).await["active"], true, "what was not acknowledged did not happen");
 }
+
+both_kinds!(a_refresh_token_is_active_until_it_is_used_or_revoked, |app| app.config(CLIENT), |app| {
+    async move {
+        let (_, pair) = app.new_pair().await;
+        let found = introspected(&app, &pair.refresh).await;
+        let claims = claims_of(&pair.access);
+        assert_eq!((&found["active"], &found["sid"]), (&json!(true), &claims["sid"]));
+        assert!(found.get("token_type").is_none(), "it is no bearer token: {found}");
+
+        let next = app.refresh(&pair.refresh).await;
+        assert_eq!(body(app.introspect(&pair.refresh).await).await, INACTIVE, "its successor is out");
+        assert_eq!(introspected(&app, &next.refresh).await["active"], true);
+
+        // Whoever holds the one that was used can end the session, too.
+        assert_eq!(app.revoke(&pair.refresh).await.status(), 200);
+        assert_eq!(body(app.introspect(&next.refresh).await).await, INACTIVE);
+        assert_eq!(app.get("/private", &next.access).await.status(), 401);
+        assert_eq!(app.try_refresh(&next.refresh).await.status(), 401);
+        assert_eq!(app.revoke(&next.refresh).await.status(), 200, "what ended is unknown");
+    }
+});

@@ -14,18 +14,18 @@ use crate::support::services::services;
 use crate::support::wait::eventually;
 
 /// What the replicas share.
-struct Shared {
+pub(super) struct Shared {
     database: String,
     prefix: String,
 }
 
 impl Shared {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { database: services().new_database(), prefix: services().new_key_prefix() }
     }
 
     /// One more replica, with the key-encryption key of this number.
-    fn replica(&self, key: u8) -> AppBuilder {
+    pub(super) fn replica(&self, key: u8) -> AppBuilder {
         AppBuilder::new(StoreKind::Embedded).postgres_at(&self.database, &services().redis_url()).config(
             &format!(
                 "redis.key_prefix = '{}'\ntoken.key_encryption_key = '{}'",

@@ -10,6 +10,7 @@ mod openapi;
 mod outage;
 mod prometheus;
 mod secrets;
+mod sessions;
 mod starting;
 mod tokens;
 mod workplace;

@@ -37,7 +37,14 @@ async fn the_document_lists_what_is_served_and_nothing_else() {
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
 
     let paths = document["paths"].as_object().unwrap();
-    for path in ["/auth/register", "/auth/login", "/auth/logout", "/auth/me", "/.well-known/jwks.json"] {
+    for path in [
+        "/auth/register",
+        "/auth/login",
+        "/auth/refresh",
+        "/auth/logout",
+        "/auth/me",
+        "/.well-known/jwks.json",
+    ] {
         assert!(paths.contains_key(path), "{path}");
     }
     for (path, operations) in paths {
@@ -53,7 +60,15 @@ async fn the_document_lists_what_is_served_and_nothing_else() {
         let status = app.request("POST".parse().unwrap(), path).send().await.unwrap().status();
         assert_eq!(status, 404, "{path} is served and not documented");
     }
-    for (path, operation) in [("/auth/me", "get"), ("/auth/logout", "post")] {
+    for (path, operation) in [
+        ("/auth/me", "get"),
+        ("/auth/me", "patch"),
+        ("/auth/me", "delete"),
+        ("/auth/logout", "post"),
+        ("/auth/sessions", "get"),
+        ("/auth/sessions/{id}", "delete"),
+        ("/auth/password/change", "post"),
+    ] {
         assert_eq!(paths[path][operation]["security"], json!([{"password": []}]), "{path}");
     }
 }
@@ -65,6 +80,7 @@ async fn the_authorize_button_logs_in_through_the_password_flow() {
     let scheme = &document["components"]["securitySchemes"]["password"];
     assert_eq!(scheme["type"], "oauth2");
     assert_eq!(scheme["flows"]["password"]["tokenUrl"], "/auth/login");
+    assert_eq!(scheme["flows"]["password"]["refreshUrl"], "/auth/refresh");
 
     let email = app.new_email();
     assert_eq!(app.register(&email, PASSWORD).await.status(), 201);

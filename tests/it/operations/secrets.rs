@@ -25,6 +25,7 @@ const CLIENT_SECRET: &str = "client-Juniper-63-basalt-client-Juniper-63";
 struct Day {
     app: TestApp,
     secrets: Vec<String>,
+    refresh_tokens: Vec<String>,
     answers: Vec<String>,
     requests: usize,
 }
@@ -40,7 +41,7 @@ impl Day {
             .await;
         let secrets = [PASSWORD, WRONG, WEAK, DATABASE_PASSWORD, SECRET, SEALING_KEY, QUERY, CLIENT_SECRET];
         let secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
-        Self { app, secrets, answers: Vec::new(), requests: 0 }
+        Self { app, secrets, refresh_tokens: Vec::new(), answers: Vec::new(), requests: 0 }
     }
 
     /// Sends a request and remembers the answer if it is an error.
@@ -74,10 +75,16 @@ impl Day {
         self.answers.push(answer.head.clone() + &answer.text());
     }
 
-    /// A login; its token and the token's parts are secrets.
+    /// A login and a refresh; the tokens and the access token's parts are secrets.
     async fn login(&mut self, email: &str) -> String {
-        let token = self.app.login(email, PASSWORD).await;
-        self.requests += 1;
+        let first = self.app.login_pair(email).await;
+        let second = self.app.refresh(&first.refresh).await;
+        self.requests += 2;
+        let token = second.access;
+        for refresh in [first.refresh, second.refresh] {
+            self.secrets.push(refresh.trim_start_matches("gwr_").to_owned());
+            self.refresh_tokens.push(refresh);
+        }
         let (rest, signature) = token.rsplit_once('.').unwrap();
         let payload = rest.rsplit_once('.').unwrap().1;
         self.secrets.extend([signature.to_owned(), payload.to_owned()]);
@@ -117,6 +124,15 @@ impl Day {
         self.get(&format!("/x?access_token={token}&{QUERY}=1"), &format!("Bearer {token}"), 200).await;
         self.get(&format!("/public?token={token}&{QUERY}"), "", 200).await;
         self.answers.truncate(self.answers.len() - 2); // what the service answered
+        for wrong in self.refresh_tokens.clone() {
+            self.post_json("/auth/refresh", json!({"refresh_token": [&wrong]}), 422).await;
+            self.post_json("/auth/refresh", json!({"refresh_token": format!("{wrong}x")}), 401).await;
+            self.get(&format!("/public?refresh_token={wrong}"), "", 200).await;
+            self.answers.pop(); // what the service answered
+            let twice = format!("refresh_token={wrong}&refresh_token={wrong}");
+            self.post("/auth/refresh", "application/x-www-form-urlencoded", twice, 400).await;
+            self.get("/auth/me", &format!("Bearer {wrong}"), 401).await;
+        }
         for garbage in [
             format!("Bearer {token} {token}"),
             format!("Bearer {token}x"),
@@ -185,6 +201,15 @@ impl Day {
         let logout = self.app.request("POST".parse().unwrap(), "/auth/logout").bearer_auth(token);
         self.send(logout, 204).await;
         self.get("/x", &format!("Bearer {token}"), 401).await;
+        for ended in self.refresh_tokens.clone() {
+            self.post_json("/auth/refresh", json!({"refresh_token": ended}), 401).await;
+        }
+        let stolen = self.app.login_pair(email).await;
+        self.app.refresh(&stolen.refresh).await;
+        let reuse = self.app.request("POST".parse().unwrap(), "/auth/refresh").header("user-agent", "other");
+        self.send(reuse.json(&json!({"refresh_token": stolen.refresh})), 401).await;
+        self.secrets.push(stolen.refresh.trim_start_matches("gwr_").to_owned());
+        self.requests += 2;
         self.login(email).await;
     }
 

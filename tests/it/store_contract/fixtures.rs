@@ -108,7 +108,7 @@ pub async fn stored_sessions(store: &dyn DurableStore, account: AccountId, count
     let mut sessions = Vec::new();
     for _ in 0..count {
         let session = session_of(account);
-        assert!(store.create_session(&session).await.unwrap());
+        assert!(store.create_session(&session, None).await.unwrap());
         sessions.push(session);
     }
     sessions

@@ -1,7 +1,9 @@
 //! The store contract, kept by both kinds: the same checks on SQLite with memory and on Postgres with
 //! Redis. What only one kind can show (its files, its connections) is in the file named after it.
 
+mod account_sessions;
 mod accounts;
+mod audit;
 mod expiring;
 mod feed;
 mod fixtures;
@@ -10,6 +12,7 @@ mod migrations;
 mod outages;
 mod postgres;
 mod redis;
+mod refresh;
 mod replicas;
 mod revocations;
 mod sessions;

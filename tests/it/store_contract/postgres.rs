@@ -64,7 +64,7 @@ async fn the_first_calls_after_all_connections_were_killed_succeed() {
         .await;
         assert!(raw.kill_the_others().await > 0);
         // At once: the pool need not have heard of it yet.
-        assert!(store.create_session(&session).await.unwrap(), "round {round}");
+        assert!(store.create_session(&session, None).await.unwrap(), "round {round}");
         raw.kill_the_others().await;
         assert!(store.session(session.id).await.unwrap().is_some(), "round {round}");
     }
@@ -156,7 +156,7 @@ async fn rows_from_foreign_hands_are_corrupt() {
     assert_eq!(state, SessionState::Revoked { at: NOW, reason: EndReason::Logout });
     raw.run("DELETE FROM revocation_counter").await;
     let other = session_of(account.id);
-    assert!(store.create_session(&other).await.unwrap());
+    assert!(store.create_session(&other, None).await.unwrap());
     assert!(is_corrupt(&store.end_session(other.id, EndReason::Logout, NOW).await));
     assert!(store.session(other.id).await.unwrap().unwrap().is_live(NOW), "all or nothing");
 }

@@ -85,7 +85,7 @@ async fn pruning_takes_what_has_expired_and_leaves_the_numbers_alone(store: Arc<
     let expiring = |days: u32| Session { expires_at: NOW.plus(DAY * days), ..session_of(account.id) };
     let (short, long, live) = (expiring(1), expiring(3), expiring(1));
     for session in [&short, &long, &live] {
-        assert!(store.create_session(session).await.unwrap());
+        assert!(store.create_session(session, None).await.unwrap());
     }
     for session in [&short, &long] {
         store.end_session(session.id, EndReason::Logout, NOW).await.unwrap();

@@ -26,9 +26,9 @@ async fn a_session_comes_back_as_it_was_stored(store: Arc<dyn DurableStore>) {
         ..session_of(account.id)
     };
     for session in [full, bare, ended] {
-        assert!(store.create_session(&session).await.unwrap());
+        assert!(store.create_session(&session, None).await.unwrap());
         assert_eq!(store.session(session.id).await.unwrap().as_ref(), Some(&session));
-        assert!(is_corrupt(&store.create_session(&session).await), "an id is used once");
+        assert!(is_corrupt(&store.create_session(&session, None).await), "an id is used once");
     }
     assert!(store.session(session_of(account.id).id).await.unwrap().is_none());
 }
@@ -39,11 +39,11 @@ async fn a_session_needs_an_active_account(store: Arc<dyn DurableStore>) {
     let nobody = new_account("nobody@example.com").account;
     for owner in [account.id, nobody.id] {
         let session = session_of(owner);
-        assert!(!store.create_session(&session).await.unwrap());
+        assert!(!store.create_session(&session, None).await.unwrap());
         assert!(store.session(session.id).await.unwrap().is_none());
     }
     store.enable_account(account.id).await.unwrap();
-    assert!(store.create_session(&session_of(account.id)).await.unwrap());
+    assert!(store.create_session(&session_of(account.id), None).await.unwrap());
 }
 
 async fn disabling_an_account_ends_its_sessions_and_no_others(store: Arc<dyn DurableStore>) {
@@ -82,7 +82,7 @@ async fn thousands_of_sessions_are_ended_page_by_page(store: Arc<dyn DurableStor
     let first = store.disable_account(account.id, NOW).await.unwrap().unwrap();
     assert_eq!((first.revocations.len(), first.more), (page, true));
     assert!(
-        !store.create_session(&session_of(account.id)).await.unwrap(),
+        !store.create_session(&session_of(account.id), None).await.unwrap(),
         "it is disabled from the first page on"
     );
     let second = store.disable_account(account.id, NOW).await.unwrap().unwrap();
@@ -101,7 +101,7 @@ async fn a_login_that_races_with_disable_leaves_no_live_session(store: Arc<dyn D
             let login = calls[number].clone();
             async move {
                 match login {
-                    Some(session) => store.create_session(&session).await.unwrap(),
+                    Some(session) => store.create_session(&session, None).await.unwrap(),
                     None => store.disable_account(account.id, NOW).await.unwrap().is_some(),
                 }
             }

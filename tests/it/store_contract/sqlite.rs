@@ -81,7 +81,7 @@ async fn rows_from_foreign_hands_are_corrupt() {
 
     run("DELETE FROM revocation_counter; UPDATE accounts SET roles = '[]'");
     let other = session_of(account.id);
-    assert!(store.create_session(&other).await.unwrap());
+    assert!(store.create_session(&other, None).await.unwrap());
     assert!(is_corrupt(&store.end_session(other.id, EndReason::Logout, NOW).await));
     assert!(store.session(other.id).await.unwrap().unwrap().is_live(NOW), "all or nothing");
 }

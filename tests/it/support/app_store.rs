@@ -15,6 +15,14 @@ impl TestApp {
         }
     }
 
+    /// Runs a statement that both kinds understand.
+    pub async fn sql(&self, statement: &str) {
+        match self.database_url() {
+            Some(url) => run_sql(&url, statement).await.expect("the statement is right"),
+            None => self.sqlite().execute_batch(statement).expect("the statement is right"),
+        }
+    }
+
     /// The stored password hash of an account.
     pub async fn stored_hash(&self, email: &str) -> String {
         let select = format!("SELECT password_hash FROM accounts WHERE email_normal = '{email}'");

@@ -5,6 +5,7 @@ pub mod app;
 pub mod app_cli;
 pub mod app_config;
 pub mod app_http;
+pub mod app_refresh;
 pub mod app_store;
 pub mod both_kinds;
 pub mod cluster;
