@@ -158,7 +158,11 @@ async fn million(kind: &str, builder: AppBuilder) {
     let metrics = app.get_admin("/metrics").await.text().await.unwrap();
     assert!(metrics.contains(&format!("\ngateward_revocations {MANY}\n")), "all are loaded");
     println!("\n{kind}: a start with {MANY} live revocations");
-    println!("  to ready:        {full_start:>10.0?} (with none {empty_start:.0?})");
+    println!(
+        "  to ready:        {:>7} ms (with none {} ms)",
+        full_start.as_millis(),
+        empty_start.as_millis()
+    );
     println!("  resident memory: {full_memory:>7} MiB (with none {empty_memory} MiB)");
     tokio::time::sleep(Duration::from_secs(20)).await;
     println!("  20 s later:      {:>7} MiB", resident_mib(&app));

@@ -6,6 +6,7 @@
 
 mod columns;
 mod contract;
+mod feed;
 pub mod memory;
 mod migrations;
 mod observer;
@@ -15,8 +16,9 @@ mod refresh;
 pub mod sqlite;
 
 pub use contract::{
-    DurableStore, ENDED_AT_ONCE, EndedSessions, FeedConnection, FeedError, FeedPage, MigrationStatus,
-    OneTimeCode, PasswordChange, RevocationFeed, RevocationPage, SealedKey, SharedStore, StoreError,
+    DurableStore, ENDED_AT_ONCE, EndedSessions, MigrationStatus, OneTimeCode, PasswordChange, SealedKey,
+    SharedStore, StoreError,
 };
+pub use feed::{FeedConnection, FeedError, FeedPage, RevocationFeed, RevocationPage};
 pub use observer::{StoreObserver, Unobserved};
 pub use refresh::{Presentation, Refreshed, Turn};
