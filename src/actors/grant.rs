@@ -33,7 +33,7 @@ pub fn grant(
         expires_at: now.plus(lifetime).min(session.expires_at),
         status: shop.status_of(session),
     };
-    let text = token::mint(&grant, &shop.parties, &shop.keys.load())
+    let text = token::mint(&grant, &shop.parties, &*shop.signing_ring()?)
         .map_err(|error| AuthError::Internal(format!("signing failed: {error}")))?;
     Ok(TokenGrant {
         account_id: account.id,

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::AuthError;
 use super::accounts::AccountsMessage;
 use super::job::{Job, Pending};
+use super::keys::{KeyRefusal, KeysMessage, ListedKey, RetireKey, RotateKey};
 use super::refresh::{Refresh, RefreshTokenFacts};
 use super::requests::{Login, Readiness, Registration, Revoke, TokenGrant, TokenPair};
 use super::sessions::{Mint, SessionsMessage};
@@ -212,6 +213,33 @@ impl AuthHandle {
     ) -> Result<TokenGrant, AuthError> {
         let (job, pending) = self.store_job(Mint { account, lifetime, scope })?;
         reach(&self.slots.sessions, SessionsMessage::Mint(job), pending).await
+    }
+
+    /// The signing keys that are stored, oldest first.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub async fn signing_keys(&self) -> Result<Vec<ListedKey>, AuthError> {
+        let (job, pending) = self.store_job(())?;
+        reach(&self.slots.keys, KeysMessage::List(job), pending).await
+    }
+
+    /// Brings the next signing key before it is due.
+    ///
+    /// # Errors
+    /// A fault of ours; inside, the refusal.
+    pub async fn rotate_key(&self, ask: RotateKey) -> Result<Result<ListedKey, KeyRefusal>, AuthError> {
+        let (job, pending) = self.store_job(ask)?;
+        reach(&self.slots.keys, KeysMessage::Rotate(job), pending).await
+    }
+
+    /// Ends all tokens of a signing key: durably, then in this process, then answers.
+    ///
+    /// # Errors
+    /// A fault of ours: its tokens may be alive. Inside, the refusal.
+    pub async fn retire_key(&self, ask: RetireKey) -> Result<Result<(), KeyRefusal>, AuthError> {
+        let (job, pending) = self.store_job(ask)?;
+        reach(&self.slots.keys, KeysMessage::Retire(job), pending).await
     }
 
     /// Asks both stores whether they are there. Not through an actor: it must answer when they do not.

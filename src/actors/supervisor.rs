@@ -16,11 +16,13 @@ use tokio::time::Instant;
 use super::AuthError;
 use super::accounts::{Accounts, AccountsMessage};
 use super::hasher::{HashPlan, HashWork, Hasher};
+use super::keys::{KeySet, Keys, KeysMessage};
 use super::revocations::{Membership, Revocations, RevocationsMessage};
 use super::sessions::{Sessions, SessionsMessage};
 use super::status_indexes::StatusIndexes;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
+use crate::domain::keyring::Keyring;
 use crate::domain::refresh::RefreshRules;
 use crate::domain::session::Session;
 use crate::domain::status_list::{StatusLists, StatusReference};
@@ -87,6 +89,8 @@ pub struct Workshop {
     pub parties: Parties,
     /// Keys to sign with.
     pub keys: LiveKeys,
+    /// Follows and changes the stored keys.
+    pub key_set: KeySet,
     /// Where ended sessions are published.
     pub revocations: RevocationPublisher,
     /// What is published there.
@@ -131,6 +135,16 @@ impl Workshop {
         outcome.await.unwrap_or_else(|_| Err(AuthError::Unavailable("the hash was lost".to_owned())))
     }
 
+    /// The ring to sign with. There is none between the retirement of the key that signs and the next ring, a
+    /// quarter of a second at most: a token of a retired key would be dead already.
+    pub fn signing_ring(&self) -> Result<Arc<Keyring>, AuthError> {
+        let ring = Arc::clone(&self.keys.load());
+        if self.revocations.contains_key(ring.signer().kid()) {
+            return Err(AuthError::Unavailable("the signing key was retired a moment ago".to_owned()));
+        }
+        Ok(ring)
+    }
+
     /// Keeps a live session's record in the shared store. Nothing depends on it.
     pub async fn remember(&self, session: &Session, now: Timestamp) {
         let ttl = now.until(session.expires_at);
@@ -170,10 +184,11 @@ enum Child {
     Sessions,
     Hasher,
     Revocations,
+    Keys,
 }
 
 impl Child {
-    const ALL: [Self; 4] = [Self::Hasher, Self::Revocations, Self::Accounts, Self::Sessions];
+    const ALL: [Self; 5] = [Self::Hasher, Self::Revocations, Self::Keys, Self::Accounts, Self::Sessions];
 
     const fn name(self) -> &'static str {
         match self {
@@ -181,6 +196,7 @@ impl Child {
             Self::Sessions => "sessions",
             Self::Hasher => "hasher",
             Self::Revocations => "revocations",
+            Self::Keys => "keys",
         }
     }
 }
@@ -195,6 +211,8 @@ pub struct Slots {
     pub accounts: Slot<AccountsMessage>,
     /// Sessions.
     pub sessions: Slot<SessionsMessage>,
+    /// Signing keys.
+    pub keys: Slot<KeysMessage>,
 }
 
 /// What the supervisor starts with.
@@ -310,6 +328,12 @@ impl SupervisorState {
                 shop.follower.put(actor);
                 id
             }
+            Child::Keys => {
+                let (actor, _) = Actor::spawn_linked(None, Keys, shop, cell).await?;
+                let id = actor.get_id();
+                slots.keys.put(actor);
+                id
+            }
         };
         self.running.push((id, child));
         Ok(())
@@ -374,6 +398,50 @@ mod tests {
         let text = metrics.render().unwrap();
         assert!(text.contains("gateward_actor_restarts_total{actor=\"accounts\"} 3"), "{text}");
         assert!(!*system.fatal().borrow());
+    }
+
+    #[test]
+    fn the_keys_are_followed_by_the_successor_of_an_actor_that_panicked() {
+        let (system, metrics, _dir) = start();
+        let handle = system.handle();
+        assert!(handle.slots().keys.send(KeysMessage::Panic).is_ok());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let restarted = "gateward_actor_restarts_total{actor=\"keys\"} 1";
+        while !metrics.render().unwrap().contains(restarted) {
+            assert!(Instant::now() < deadline, "it is not restarted");
+            std::thread::yield_now();
+        }
+        let first = system.check().keys().load().signer().kid().to_owned();
+        let made = system.run(handle.rotate_key(crate::actors::RotateKey { at_once: true })).unwrap();
+        let made = made.unwrap().unwrap();
+        assert_ne!(made.kid, first);
+        assert_eq!(system.check().keys().load().signer().kid(), made.kid, "published before the answer");
+        assert_eq!(system.check().keys().load().keys().len(), 2);
+    }
+
+    #[test]
+    fn nothing_is_signed_with_a_retired_key() {
+        let (system, _metrics, _dir) = start();
+        let handle = system.handle();
+        let account = system.run(handle.register(somebody(1))).unwrap().unwrap();
+        let kid = system.check().keys().load().signer().kid().to_owned();
+        let retired = crate::domain::revocation::Revocation {
+            number: 1,
+            revoked: crate::domain::revocation::Revoked::Key { kid: kid.clone() },
+            forget_at: Timestamp::from_unix_millis(i64::MAX),
+            revoked_at: Timestamp::from_unix_millis(0),
+            reason: crate::domain::session::EndReason::KeyRetired,
+        };
+        let minted = || system.run(handle.mint(account.clone(), WINDOW, String::new())).unwrap();
+        assert!(minted().is_ok());
+        // What the follower of revocations does when it learns before the follower of keys.
+        assert!(handle.slots().keys.send(KeysMessage::Retired(retired)).is_ok());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !system.revocations().contains_key(&kid) {
+            assert!(Instant::now() < deadline, "it is not published");
+            std::thread::yield_now();
+        }
+        assert!(matches!(minted(), Err(AuthError::Unavailable(_))));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::AuthHandle;
 use super::hasher::HashPlan;
-use super::keys::{self, KeysError};
+use super::keys::{self, KeySet, KeysError};
 use super::random::random_bytes;
 use super::refresh::REFRESHES_AT_ONCE;
 use super::revocations::Membership;
@@ -24,7 +24,7 @@ use crate::domain::refresh::RefreshRules;
 use crate::domain::session::EndReason;
 use crate::domain::status_list::StatusLists;
 use crate::domain::token::Parties;
-use crate::live::{Clock, KeyPublisher, LiveRevocations, TokenCheck, keys_channel, revocations_channel};
+use crate::live::{Clock, LiveRevocations, TokenCheck, revocations_channel};
 use crate::store::memory::MemoryStore;
 use crate::store::postgres::PostgresStore;
 use crate::store::redis::RedisStore;
@@ -89,7 +89,6 @@ pub struct AuthSystem {
     revocations: LiveRevocations,
     workshop: Arc<Workshop>,
     fatal: watch::Receiver<bool>,
-    _keys: KeyPublisher,
 }
 
 impl AuthSystem {
@@ -121,19 +120,14 @@ impl AuthSystem {
         let Stores { durable, shared, feed } =
             runtime.block_on(open_stores(settings, |store| observer(&metrics, store)))?;
         runtime.block_on(prepare_schema(&*durable, settings.store.migrate))?;
-        let ring = runtime.block_on(keys::load(
-            &settings.token,
-            &settings.server.data_dir,
-            &*durable,
-            clock.now(),
-        ))?;
-        let (key_publisher, live_keys) = keys_channel(ring);
+        let (key_set, live_keys) =
+            runtime.block_on(KeySet::load(&settings.token, &settings.server.data_dir, &*durable, clock))?;
         let (revocation_publisher, live_revocations) = revocations_channel(settings.revocation.max_staleness);
         let parties =
             Parties { issuer: settings.token.issuer.clone(), audience: settings.token.audience.clone() };
         let check = TokenCheck::new(parties.clone(), live_keys.clone(), live_revocations.clone(), clock);
         EndReason::ALL.iter().for_each(|reason| metrics.watch_session_ends(reason.as_str()));
-        let slots = Slots { accounts: Slot::empty(), sessions: Slot::empty() };
+        let slots = Slots { accounts: Slot::empty(), sessions: Slot::empty(), keys: Slot::empty() };
         let (fatal_sender, fatal) = watch::channel(false);
         let workshop = Arc::new(Workshop {
             durable: Arc::clone(&durable),
@@ -143,6 +137,7 @@ impl AuthSystem {
             clock,
             parties,
             keys: live_keys,
+            key_set,
             revocations: revocation_publisher,
             known: live_revocations.clone(),
             follower: Slot::empty(),
@@ -179,7 +174,6 @@ impl AuthSystem {
             revocations: live_revocations,
             workshop,
             fatal,
-            _keys: key_publisher,
         })
     }
 

@@ -106,6 +106,11 @@ pub fn authenticate(
                 let problem = Problem::revocations_stale();
                 return Err(Denied { problem, reason: STALE, refusal: None, undecided: Some(verified) });
             }
+            Err(refusal) if refusal.is_our_fault() => {
+                metrics.auth_failed(refusal.as_str());
+                let (problem, reason) = (Problem::unavailable(), refusal.as_str());
+                return Err(Denied { problem, reason, refusal: Some(refusal), undecided: None });
+            }
             Err(refusal) => (refusal.as_str(), Problem::invalid_token(), Some(refusal)),
         },
     };

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bearer::Presented;
 use super::client_auth::BasicCredentials;
@@ -20,6 +21,8 @@ pub struct ApiState {
     pub check: Arc<TokenCheck>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// For how long a service may keep the published keys.
+    pub keys_max_age: Duration,
     /// Whether anybody may register.
     pub registration_open: bool,
     /// Name, address, clients, status lists.

@@ -7,6 +7,7 @@ mod operator_sessions;
 mod ready_line;
 mod runtime;
 mod serve;
+mod signing_keys;
 
 pub use error::AppError;
 pub use operator::{MintOrder, Operator, migrate};

@@ -36,6 +36,9 @@ use crate::telemetry::{self, LogFormatChoice};
 /// Name of the built-in demo service.
 const DEMO: &str = "demo";
 
+/// How long a service may keep the published keys at most.
+const KEYS_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(300);
+
 /// Serves until a signal, or until the actors give up. `greet`: print the calls to try.
 ///
 /// # Errors
@@ -191,6 +194,7 @@ async fn edge(
         auth: system.handle(),
         check: system.check(),
         metrics: Arc::clone(metrics),
+        keys_max_age: (settings.token.publish_ahead / 2).min(KEYS_MAX_AGE),
         registration_open: settings.accounts.registration == Registration::Open,
         issuer,
     };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{audit, completions, config, health, migrate, serve, session, token, user};
+use super::{audit, completions, config, health, key, migrate, serve, session, token, user};
 
 /// An authentication gateway: registers people, logs them in, and lets only requests with a token that is
 /// valid now reach the services behind it.
@@ -55,6 +55,9 @@ pub enum Command {
     /// List and end sessions
     #[command(subcommand, after_help = session::EXAMPLES)]
     Session(session::SessionCommand),
+    /// List, rotate and retire signing keys
+    #[command(subcommand, after_help = key::EXAMPLES)]
+    Key(key::KeyCommand),
     /// Make tokens for tests and load
     #[command(subcommand, after_help = token::EXAMPLES)]
     Token(token::TokenCommand),

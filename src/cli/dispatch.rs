@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{
-    Cli, CliError, Command, audit, completions, config, health, migrate, serve, session, token, user,
+    Cli, CliError, Command, audit, completions, config, health, key, migrate, serve, session, token, user,
 };
 
 /// Runs the command; what it prints goes to standard output.
@@ -25,6 +25,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::User(command) => user::run(&command, global, &mut out),
         Command::Audit(command) => audit::run(&command, global, &mut out),
         Command::Session(command) => session::run(&command, global, &mut out),
+        Command::Key(command) => key::run(&command, global, &mut out),
         Command::Token(command) => token::run(&command, global, &mut out),
     };
     match result.and_then(|()| Ok(out.flush()?)) {

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod completions;
 pub mod config;
 pub mod health;
+pub mod key;
 pub mod migrate;
 pub mod serve;
 pub mod session;

@@ -10,6 +10,7 @@ use super::user::role;
 use super::{CliError, GlobalArgs};
 use crate::app::{MintOrder, Operator};
 use crate::domain::id::AccountId;
+use crate::domain::token::LONGEST_LIFE;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -89,7 +90,7 @@ fn scope(text: &str) -> Result<String, String> {
 /// The bounds of `token.access_lifetime`.
 fn lifetime(text: &str) -> Result<Duration, String> {
     let span = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if !(Duration::from_secs(10)..=Duration::from_secs(24 * 60 * 60)).contains(&span) {
+    if !(Duration::from_secs(10)..=LONGEST_LIFE).contains(&span) {
         return Err("a lifetime is 10 s to 24 h".to_owned());
     }
     Ok(span)

@@ -208,6 +208,11 @@ pub struct TokenSettings {
     pub refresh_idle_lifetime: Duration,
     /// How long after a rotation the same client gets the same successor again, 0 (never) to 1 min. Default 10 s.
     pub refresh_grace: Duration,
+    /// How long a signing key signs, 5 s to 3660 days; `None`: until an operator replaces it. Default 90 days.
+    pub rotate_every: Option<Duration>,
+    /// How long a key is published before it signs, 1 s to 30 days, at least 3 s less than `rotate_every`.
+    /// Default 1 h.
+    pub publish_ahead: Duration,
     /// Seals private keys at rest: base64 of 32 bytes. None: `key-encryption.key` in the data directory,
     /// generated at first start.
     pub key_encryption_key: Option<SecretString>,

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -175,19 +176,19 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// All keys whose tokens are accepted; the first one signs.
+/// All keys whose tokens are accepted, those that are to sign later among them; the first one signs.
 #[derive(Debug)]
 pub struct Keyring {
     generation: u64,
-    keys: Vec<SigningKey>,
+    keys: Vec<Arc<SigningKey>>,
     by_header: HashMap<String, usize>,
 }
 
 impl Keyring {
     /// A ring that signs with `signer` and also accepts tokens of `others`. `generation` numbers the
     /// rings of one process, so that a cached verdict of an older ring can be told apart.
-    pub fn new(generation: u64, signer: SigningKey, others: Vec<SigningKey>) -> Self {
-        let mut keys = vec![signer];
+    pub fn new(generation: u64, signer: impl Into<Arc<SigningKey>>, others: Vec<Arc<SigningKey>>) -> Self {
+        let mut keys = vec![signer.into()];
         keys.extend(others);
         let by_header =
             keys.iter().enumerate().map(|(index, key)| (key.header_segment.clone(), index)).collect();
@@ -206,8 +207,13 @@ impl Keyring {
     }
 
     /// The key whose tokens begin with exactly this encoded header.
-    pub fn key_for_header(&self, segment: &str) -> Option<&SigningKey> {
+    pub fn key_for_header(&self, segment: &str) -> Option<&Arc<SigningKey>> {
         self.by_header.get(segment).and_then(|index| self.keys.get(*index))
+    }
+
+    /// All keys, the signer first.
+    pub fn keys(&self) -> &[Arc<SigningKey>] {
+        &self.keys
     }
 
     /// The public halves (RFC 7517). Empty for a shared secret.
@@ -224,6 +230,11 @@ const STATUS_LIST: &str = "statuslist+jwt";
 /// The one header of a key's tokens of one kind, encoded. Fixed member order, no white space.
 fn header_segment(typ: &str, alg: &str, kid: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!(r#"{{"typ":"{typ}","alg":"{alg}","kid":"{kid}"}}"#))
+}
+
+/// The header of a key's access tokens.
+pub(crate) fn access_token_header(alg: &str, kid: &str) -> String {
+    header_segment(ACCESS_TOKEN, alg, kid)
 }
 
 fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod email;
 pub mod feed;
 pub mod id;
+pub mod key_schedule;
 pub mod keyring;
 pub mod name;
 pub mod password;

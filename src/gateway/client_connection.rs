@@ -1,5 +1,8 @@
 //! What the edge and the proxy share of a client's connection while one of its requests is open.
 
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
 use parking_lot::Mutex;
 
 use super::arrival::Arrival;
@@ -12,6 +15,19 @@ pub struct ClientConnection {
     pub open: OpenConnection,
     /// What the proxy knew of a request that was dropped before its end.
     left: Mutex<Option<LeftOpen>>,
+    /// How far the answer to the open request is: a [`Progress`].
+    progress: AtomicU8,
+}
+
+/// How far an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The service has said nothing yet.
+    Waiting,
+    /// Its head is on the way to the client.
+    Answering,
+    /// The connection speaks another protocol.
+    Upgraded,
 }
 
 /// A request as it was when it was dropped.
@@ -42,7 +58,28 @@ pub struct Passed {
 impl ClientConnection {
     /// A connection without a request.
     pub fn new(requests: &OpenRequests) -> Self {
-        Self { open: requests.connection(), left: Mutex::new(None) }
+        Self { open: requests.connection(), left: Mutex::new(None), progress: AtomicU8::new(0) }
+    }
+
+    /// The next request begins.
+    pub fn begin(&self) {
+        self.advance(Progress::Waiting);
+    }
+
+    /// The answer is so far.
+    pub fn advance(&self, progress: Progress) {
+        // One task writes and reads it.
+        self.progress.store(progress as u8, Ordering::Relaxed);
+    }
+
+    /// How long what is open may go on once it was cut. An ordinary call that is on its way comes to its end in
+    /// that time, and its client reads an answer rather than a reset.
+    pub fn grace(&self) -> Duration {
+        match self.progress.load(Ordering::Relaxed) {
+            answering if answering == Progress::Answering as u8 => Duration::from_millis(20),
+            upgraded if upgraded == Progress::Upgraded as u8 => Duration::ZERO,
+            _ => Duration::from_secs(1),
+        }
     }
 
     /// A request was dropped in this state.

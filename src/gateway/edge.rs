@@ -189,7 +189,14 @@ impl Edge {
             }
             let handed = Handed { arrival, connection: Arc::clone(&connection) };
             let session = self.session(stream, settings.take(), head.bytes, handed, &stop);
-            let served = connection.open.until_cut(self.proxy.process_new_http(session, &stop)).await;
+            connection.begin();
+            let mut request = self.proxy.process_new_http(session, &stop);
+            let served = match connection.open.until_cut(&mut request).await {
+                Err(why) => tokio::time::timeout(connection.grace(), &mut request).await.map_err(|_| why),
+                served => served,
+            };
+            // With it goes, if it was cut, the connection to the service.
+            drop(request);
             let reused = match served {
                 Ok(Some(reused)) => reused,
                 Ok(None) => return Ok(()),

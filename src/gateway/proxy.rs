@@ -19,7 +19,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use super::admission::{Admission, Admitted, Refused};
 use super::arrival::{Arrival, Handed};
 use super::bridge::Bridge;
-use super::client_connection::{ClientConnection, LeftOpen, Passed};
+use super::client_connection::{ClientConnection, LeftOpen, Passed, Progress};
 use super::guarded_stream::Violation;
 use super::report::{Finished, Reports, Way};
 use super::request::Upgrade;
@@ -281,6 +281,11 @@ impl ProxyHttp for Gateway {
         headers::settle_answer(response, arrival.request.version());
         response.insert_header("x-request-id", arrival.id_value())?;
         context.status = Some(response.status.as_u16());
+        if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            context.handed()?.connection.advance(Progress::Upgraded);
+        } else if !response.status.is_informational() {
+            context.handed()?.connection.advance(Progress::Answering);
+        }
         Ok(())
     }
 

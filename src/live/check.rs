@@ -2,7 +2,8 @@
 //!
 //! Verifying a signature costs 4 to 66 microseconds, so verified tokens are kept: the key is the whole
 //! token (hashed with a per-process random key, compared in full), and a hit still asks what may have
-//! changed since: time, key ring, revocations. Only tokens that verified are kept, so nothing an attacker
+//! changed since: time, key ring, revocations. A new ring or a retired key does not empty the cache: each entry is
+//! asked once whether its key is still good. Only tokens that verified are kept, so nothing an attacker
 //! sends can grow the cache or push good tokens out of it.
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::{Clock, IdentityValues, KeyMark, LiveKeys, LiveRevocations, OpenRequests};
+use crate::domain::clock::Timestamp;
+use crate::domain::keyring::{Keyring, SigningKey};
 use crate::domain::token::{self, Parties, TokenRefusal, VerifiedClaims};
 
 /// Bytes that the cache of verified tokens may hold.
@@ -25,8 +28,11 @@ const ENTRY_OVERHEAD: u64 = 768;
 pub struct Verified {
     claims: VerifiedClaims,
     identity: IdentityValues,
-    key_generation: u64,
-    key: KeyMark,
+    key: Arc<SigningKey>,
+    /// The same key for the registry of open requests.
+    mark: KeyMark,
+    /// The state of ring and retired keys in which `key` was last found good; see [`stamp`].
+    key_good_at: AtomicU64,
 }
 
 impl Verified {
@@ -42,7 +48,7 @@ impl Verified {
 
     /// The key that signed it.
     pub fn key(&self) -> KeyMark {
-        self.key
+        self.mark
     }
 }
 
@@ -127,32 +133,75 @@ impl TokenCheck {
     /// # Errors
     /// Why it is refused; for logs and metrics only.
     pub fn check(&self, token: &str) -> Result<Arc<Verified>, TokenRefusal> {
+        // Before the look at what is retired.
+        let epoch = self.revocations.key_epoch();
         let keys = self.keys.load();
         let now = self.clock.now();
         let verified = match self.verified.get(token) {
-            Some(hit) if hit.key_generation == keys.generation() => {
+            Some(hit) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
                 if !hit.claims.is_current(now) {
                     return Err(TokenRefusal::Expired);
                 }
                 hit
             }
-            Some(_) | None => {
+            None => {
                 self.misses.fetch_add(1, Ordering::Relaxed);
-                let claims = token::verify(token, &self.parties, &keys, now)?;
+                let claims = token::verify(token, &self.parties, &keys, now)
+                    .map_err(|why| self.judged(why, token, now))?;
+                let key = self.key_of(token, &keys).ok_or(TokenRefusal::UnknownHeader)?;
                 let identity = IdentityValues::of(&claims);
-                let header = token.split('.').next().unwrap_or_default();
-                let key = keys.key_for_header(header).map(|key| KeyMark::of(key.kid())).unwrap_or_default();
-                let fresh = Arc::new(Verified { claims, identity, key_generation: keys.generation(), key });
+                let (mark, key_good_at) = (KeyMark::of(key.kid()), AtomicU64::new(0));
+                let fresh = Arc::new(Verified { claims, identity, key, mark, key_good_at });
+                self.check_key(&fresh, &keys, epoch)?;
                 self.verified.insert(token.into(), Arc::clone(&fresh));
                 fresh
             }
         };
+        self.check_key(&verified, &keys, epoch)?;
         if self.revocations.contains(verified.claims.session_id()) {
             return Err(TokenRefusal::SessionEnded);
         }
         Ok(verified)
     }
+
+    /// Whether the key of a verified token is good. One comparison, unless something about keys has changed.
+    fn check_key(&self, verified: &Verified, keys: &Keyring, epoch: u32) -> Result<(), TokenRefusal> {
+        let stamp = stamp(keys.generation(), epoch);
+        if verified.key_good_at.load(Ordering::Relaxed) == stamp {
+            return Ok(());
+        }
+        if self.revocations.contains_key(verified.key.kid()) {
+            return Err(TokenRefusal::KeyRetired);
+        }
+        if keys.key_for_header(verified.key.header_segment()).is_none() {
+            return Err(TokenRefusal::UnknownHeader);
+        }
+        verified.key_good_at.store(stamp, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn key_of(&self, token: &str, keys: &Keyring) -> Option<Arc<SigningKey>> {
+        token.split('.').next().and_then(|header| keys.key_for_header(header)).cloned()
+    }
+
+    /// A header that no key makes: it may be of a retired key, or of one that the others have made while this
+    /// process could not read the store. Memory only, whatever is sent.
+    fn judged(&self, why: TokenRefusal, token: &str, now: Timestamp) -> TokenRefusal {
+        if why != TokenRefusal::UnknownHeader {
+            return why;
+        }
+        match token.split('.').next().and_then(token::kid_of_our_form) {
+            Some(kid) if self.revocations.contains_key(&kid) => TokenRefusal::KeyRetired,
+            Some(_) if !self.keys.is_fresh(now) => TokenRefusal::KeysStale,
+            Some(_) | None => why,
+        }
+    }
+}
+
+/// One number for the ring and the number of retired keys; never 0, for rings are numbered from 1.
+fn stamp(generation: u64, epoch: u32) -> u64 {
+    generation << 32 | u64::from(epoch)
 }
 
 #[cfg(test)]
@@ -226,6 +275,61 @@ mod tests {
         assert!(check.check(&token).is_ok());
         keys.publish(ring(2, 8));
         assert_eq!(check.check(&token).map(|_| ()), Err(TokenRefusal::UnknownHeader));
+    }
+
+    #[test]
+    fn a_new_ring_with_the_same_key_verifies_nothing_again() {
+        let (check, mut keys, _revocations, token, _) = setup();
+        assert!(check.check(&token).is_ok());
+        let mine = Arc::clone(&keys.ring().keys()[0]);
+        keys.publish(Keyring::new(2, SigningKey::from_secret(&[8; 32]), vec![mine]));
+        assert!(check.check(&token).is_ok());
+        assert!(check.check(&token).is_ok());
+        assert_eq!(check.cache_use(), CacheUse { hits: 2, misses: 1 });
+    }
+
+    fn retired(kid: &str) -> Revocation {
+        Revocation {
+            number: 1,
+            revoked: Revoked::Key { kid: kid.to_owned() },
+            forget_at: NOW.plus(Duration::from_secs(3600)),
+            revoked_at: NOW,
+            reason: EndReason::KeyRetired,
+        }
+    }
+
+    #[test]
+    fn tokens_of_a_retired_key_are_refused_before_and_after_it_leaves_the_ring() {
+        for cached in [true, false] {
+            let (check, mut keys, revocations, token, _) = setup();
+            if cached {
+                assert!(check.check(&token).is_ok());
+            }
+            revocations.add(&[retired("another")]);
+            revocations.add(&[retired(keys.ring().signer().kid())]);
+            assert_eq!(check.check(&token).map(|_| ()), Err(TokenRefusal::KeyRetired));
+            keys.publish(ring(2, 8));
+            assert!(check.check(&token).is_err());
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_our_fault_only_while_the_keys_are_old() {
+        let (check, mut keys, revocations, ..) = setup();
+        let kid = "A".repeat(43);
+        let header = crate::domain::keyring::access_token_header("EdDSA", &kid);
+        let token = format!("{header}.e30.AAAA");
+        keys.mark_followed(NOW);
+        assert_eq!(check.check(&token).map(|_| ()), Err(TokenRefusal::UnknownHeader));
+        keys.mark_followed(Timestamp::from_unix_millis(NOW.unix_millis() - 1000));
+        assert_eq!(check.check(&token).map(|_| ()), Err(TokenRefusal::KeysStale));
+        assert_eq!(
+            check.check("e30.e30.AAAA").map(|_| ()),
+            Err(TokenRefusal::UnknownHeader),
+            "not of our form"
+        );
+        revocations.add(&[retired(&kid)]);
+        assert_eq!(check.check(&token).map(|_| ()), Err(TokenRefusal::KeyRetired));
     }
 
     #[test]

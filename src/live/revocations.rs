@@ -1,13 +1,13 @@
-//! Sessions that ended before their tokens did, as far as this process knows.
+//! Sessions and keys that ended before their tokens did, as far as this process knows.
 //!
 //! Reads are wait-free and do not slow down with the number of entries. An entry is forgotten once its
 //! session would have expired by itself, for then no token of it can be alive.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Moment, OpenRequests};
+use super::{KeyMark, Moment, OpenRequests};
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
 use crate::domain::revocation::{Revocation, Revoked};
@@ -17,6 +17,10 @@ use crate::domain::session::StatusIndex;
 struct Shared {
     /// Session to the end of its natural life.
     ended: papaya::HashMap<SessionId, Ended>,
+    /// Retired key to the end of its last token.
+    keys: papaya::HashMap<String, Timestamp>,
+    /// Grows with `keys`, after them.
+    key_epoch: AtomicU32,
     /// As of when the set is known to be complete: a [`Moment`].
     complete_as_of: AtomicU64,
     /// For how long after that it may be relied on.
@@ -48,6 +52,8 @@ pub struct RevocationPublisher(Arc<Shared>);
 pub fn revocations_channel(max_staleness: Duration) -> (RevocationPublisher, LiveRevocations) {
     let shared = Arc::new(Shared {
         ended: papaya::HashMap::new(),
+        keys: papaya::HashMap::new(),
+        key_epoch: AtomicU32::new(0),
         complete_as_of: AtomicU64::new(Moment::NEVER.raw()),
         max_staleness,
         open: OpenRequests::default(),
@@ -71,6 +77,16 @@ impl LiveRevocations {
         let ended = self.0.ended.pin();
         let indexes = ended.values().map(|ended| StatusIndex(ended.status_index));
         indexes.filter(|index| index.0 >= 0).for_each(tell);
+    }
+
+    /// Whether the key was retired.
+    pub fn contains_key(&self, kid: &str) -> bool {
+        self.0.keys.pin().contains_key(kid)
+    }
+
+    /// Another number once more keys are retired. To be read before [`LiveRevocations::contains_key`].
+    pub fn key_epoch(&self) -> u32 {
+        self.0.key_epoch.load(Ordering::Acquire)
     }
 
     /// How many are remembered.
@@ -105,7 +121,7 @@ impl LiveRevocations {
 }
 
 impl RevocationPublisher {
-    /// Refuses the sessions from now on, and closes what is open of them.
+    /// Refuses the sessions, and the tokens of the keys, from now on, and closes what is open of them.
     pub fn add<'a>(&self, revocations: impl IntoIterator<Item = &'a Revocation>) {
         let ended = self.0.ended.pin();
         for revocation in revocations {
@@ -116,10 +132,19 @@ impl RevocationPublisher {
                     // Behind the line above: see `live::open`.
                     self.0.open.end(*id);
                 }
-                // Not written yet: keys cannot be retired so far.
-                Revoked::Key { .. } => {}
+                Revoked::Key { kid } => {
+                    if self.0.keys.pin().insert(kid.clone(), revocation.forget_at).is_none() {
+                        self.0.key_epoch.fetch_add(1, Ordering::Release);
+                    }
+                    self.0.open.end_key(KeyMark::of(kid));
+                }
             }
         }
+    }
+
+    /// Whether the key was retired.
+    pub fn contains_key(&self, kid: &str) -> bool {
+        self.0.keys.pin().contains_key(kid)
     }
 
     /// Says that everything which had ended by `as_of` is in the set. To be taken before the question was sent
@@ -131,6 +156,7 @@ impl RevocationPublisher {
     /// Forgets sessions that would have expired before `before`.
     pub fn prune(&self, before: Timestamp) {
         self.0.ended.pin().retain(|_, ended| ended.forget_at >= before);
+        self.0.keys.pin().retain(|_, forget_at| *forget_at >= before);
     }
 }
 

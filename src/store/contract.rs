@@ -76,7 +76,7 @@ pub struct PasswordChange {
 }
 
 /// A signing key at rest. The private half is sealed before it reaches a store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedKey {
     /// Key id, unique.
     pub kid: String,
@@ -84,8 +84,25 @@ pub struct SealedKey {
     pub algorithm: String,
     /// The private key, sealed (see `actors::keys`).
     pub sealed: Vec<u8>,
-    /// When it was made.
+    /// When it was made; published from then on.
     pub created_at: Timestamp,
+    /// From when on it signs.
+    pub active_from: Timestamp,
+    /// When an operator ended all its tokens.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// What to do to a signing key, and on which condition.
+#[derive(Debug, Clone)]
+pub struct KeyRetirement {
+    /// Which key.
+    pub kid: String,
+    /// A key that is added in the same transaction.
+    pub successor: Option<SealedKey>,
+    /// Until when the revocation has something to say.
+    pub forget_at: Timestamp,
+    /// When.
+    pub now: Timestamp,
 }
 
 /// What the schema looks like next to the migrations this program carries.
@@ -248,9 +265,18 @@ pub trait DurableStore: Send + Sync + 'static {
 
     /// All signing keys, oldest first.
     async fn signing_keys(&self) -> Result<Vec<SealedKey>, StoreError>;
-    /// Stores a key if there is none for its algorithm yet; returns the keys as they are now, so that of
-    /// several replicas starting at once all use the same one.
-    async fn ensure_signing_key(&self, key: SealedKey) -> Result<Vec<SealedKey>, StoreError>;
+    /// Stores a key if those not retired are exactly the `expected`: of several replicas that find the next key
+    /// due at once, one brings it. `false`: there are others by now.
+    async fn add_signing_key(&self, key: SealedKey, expected: &[String]) -> Result<bool, StoreError>;
+    /// Retires a key, and writes the revocation of its tokens, if the keys that are not retired are exactly the
+    /// `expected`. `None`: there are others by now, or it is not one of them.
+    async fn retire_signing_key(
+        &self,
+        retirement: KeyRetirement,
+        expected: &[String],
+    ) -> Result<Option<Vec<Revocation>>, StoreError>;
+    /// Deletes keys of which no token is alive.
+    async fn forget_signing_keys(&self, kids: &[String]) -> Result<(), StoreError>;
 }
 
 /// A code that works once: verification, reset, challenge. Stored by the hash of the code only.

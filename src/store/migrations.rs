@@ -20,6 +20,7 @@ pub(super) const POSTGRES: Embedded = &[
     ("V6__refresh_tokens", include_str!("../../migrations/postgres/V6__refresh_tokens.sql")),
     ("V7__credential_epoch", include_str!("../../migrations/postgres/V7__credential_epoch.sql")),
     ("V8__replicas", include_str!("../../migrations/postgres/V8__replicas.sql")),
+    ("V9__key_rotation", include_str!("../../migrations/postgres/V9__key_rotation.sql")),
 ];
 
 /// Those for SQLite.
@@ -32,6 +33,7 @@ pub(super) const SQLITE: Embedded = &[
     ("V6__refresh_tokens", include_str!("../../migrations/sqlite/V6__refresh_tokens.sql")),
     ("V7__credential_epoch", include_str!("../../migrations/sqlite/V7__credential_epoch.sql")),
     ("V8__replicas", include_str!("../../migrations/sqlite/V8__replicas.sql")),
+    ("V9__key_rotation", include_str!("../../migrations/sqlite/V9__key_rotation.sql")),
 ];
 
 /// Where refinery keeps what it applied.
@@ -97,6 +99,25 @@ mod tests {
         for (name, sql) in POSTGRES.iter().chain(SQLITE) {
             assert!(sql.starts_with("-- Why: "), "{name}");
         }
+    }
+
+    #[test]
+    fn keys_of_an_older_version_are_superseded_by_the_migration_and_not_before() {
+        let database = rusqlite::Connection::open_in_memory().unwrap();
+        let (rotation, older): (Vec<_>, Vec<_>) =
+            SQLITE.iter().partition(|(name, _)| *name == "V9__key_rotation");
+        for (_, sql) in older.iter().take(5) {
+            database.execute_batch(sql).unwrap();
+        }
+        let keys = "INSERT INTO signing_keys VALUES ('a', 'EdDSA', x'00', 1000), ('b', 'ES256', x'00', 2000)";
+        database.execute_batch(keys).unwrap();
+        database.execute_batch(rotation[0].1).unwrap();
+        let signs_from = |kid: &str| -> Option<i64> {
+            let select = "SELECT active_from FROM signing_keys WHERE kid = ?1";
+            database.query_row(select, [kid], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(signs_from("a"), None, "from when it was made");
+        assert!(signs_from("b").unwrap() > 1_700_000_000_000, "{:?}", signs_from("b"));
     }
 
     #[test]

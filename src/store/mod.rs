@@ -16,8 +16,8 @@ mod refresh;
 pub mod sqlite;
 
 pub use contract::{
-    DurableStore, ENDED_AT_ONCE, EndedSessions, MigrationStatus, OneTimeCode, PasswordChange, SealedKey,
-    SharedStore, StoreError,
+    DurableStore, ENDED_AT_ONCE, EndedSessions, KeyRetirement, MigrationStatus, OneTimeCode, PasswordChange,
+    SealedKey, SharedStore, StoreError,
 };
 pub use feed::{FeedConnection, FeedError, FeedPage, RevocationFeed, RevocationPage};
 pub use observer::{StoreObserver, Unobserved};

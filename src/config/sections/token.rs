@@ -13,6 +13,11 @@ use crate::config::problem::{Fault, Origin};
 use crate::config::reader::Reader;
 use crate::config::settings::{SigningAlgorithm, TokenSettings};
 use crate::config::shown::{NOT_SET, REDACTED};
+use crate::domain::key_schedule::ALLOWANCE;
+use crate::domain::token::LONGEST_LIFE;
+
+/// Below this the ring of keys grows long.
+const SHORTEST_SENSIBLE: Duration = Duration::from_hours(1);
 
 /// RFC 7518 section 3.2: an HMAC key at least as long as the hash.
 pub(super) const SHORTEST_SECRET: usize = 32;
@@ -22,11 +27,8 @@ pub(super) fn read(r: &mut Reader) -> TokenSettings {
     let audience = r.value("token.audience", "gateward", name);
     let algorithm = algorithm(r);
     let day = 24;
-    let access_lifetime = r.value(
-        "token.access_lifetime",
-        "15m",
-        parse::duration(Duration::from_secs(10)..=Duration::from_hours(day)),
-    );
+    let access_lifetime =
+        r.value("token.access_lifetime", "15m", parse::duration(Duration::from_secs(10)..=LONGEST_LIFE));
     let session_lifetime = r.value(
         "token.session_lifetime",
         "30d",
@@ -42,6 +44,7 @@ pub(super) fn read(r: &mut Reader) -> TokenSettings {
         parse::duration(Duration::from_secs(1)..=Duration::from_hours(1)),
     );
     let (refresh_idle_lifetime, refresh_grace) = refresh(r, session_lifetime);
+    let (rotate_every, publish_ahead) = rotation(r);
     let key_encryption_key = key_encryption_key(r);
     TokenSettings {
         issuer,
@@ -52,6 +55,8 @@ pub(super) fn read(r: &mut Reader) -> TokenSettings {
         status_list_ttl: Duration::from_secs(status_list_ttl.as_secs()),
         refresh_idle_lifetime,
         refresh_grace,
+        rotate_every,
+        publish_ahead,
         key_encryption_key,
     }
 }
@@ -70,6 +75,39 @@ fn refresh(r: &mut Reader, session_lifetime: Duration) -> (Duration, Duration) {
         r.problem(IDLE, Fault::new("is longer than token.session_lifetime", remedy));
     }
     (idle.min(session_lifetime), grace)
+}
+
+fn rotation(r: &mut Reader) -> (Option<Duration>, Duration) {
+    const EVERY: &str = "token.rotate_every";
+    const AHEAD: &str = "token.publish_ahead";
+    let rotate_every = r.value(EVERY, "90d", rotation_span);
+    let month = Duration::from_hours(30 * 24);
+    let publish_ahead = r.value(AHEAD, "1h", parse::duration(Duration::from_secs(1)..=month));
+    let least = publish_ahead.saturating_add(ALLOWANCE);
+    if r.sound(&[EVERY, AHEAD]) && rotate_every.is_some_and(|every| every < least) {
+        let fault = Fault::new(
+            "is too short for token.publish_ahead: the next key is published before the last one signs",
+            "make it at least three seconds longer than token.publish_ahead, or \"off\"",
+        );
+        r.problem(EVERY, fault);
+    } else if rotate_every.is_some_and(|every| every < SHORTEST_SENSIBLE) {
+        let origin = r.origin(EVERY);
+        r.warn(format!(
+            "{origin}: token.rotate_every is short: every key of the last 24 hours is kept and published"
+        ));
+    }
+    (rotate_every, publish_ahead)
+}
+
+/// A span, or "off".
+fn rotation_span(raw: &Raw) -> Result<Option<Duration>, Fault> {
+    match raw {
+        Raw::Untyped(text) | Raw::Text(text) if ["off", "0"].contains(&text.as_str()) => Ok(None),
+        Raw::Integer(0) => Ok(None),
+        Raw::Untyped(_) | Raw::Text(_) | Raw::Integer(_) | Raw::Boolean(_) | Raw::List(_) | Raw::Other(_) => {
+            parse::duration(Duration::from_secs(5)..=Duration::from_hours(3660 * 24))(raw).map(Some)
+        }
+    }
 }
 
 /// Issuer and audience: a text that people and programs compare by eye and by byte.

@@ -15,6 +15,9 @@ use crate::domain::status_list::StatusReference;
 /// Longer tokens are refused before anything is decoded. Ours are about 800 bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
+/// The longest life that a configuration or an operator may give an access token.
+pub const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How far the clocks of replicas may differ.
 pub const LEEWAY: Duration = Duration::from_secs(5);
 

@@ -4,9 +4,12 @@
 //! and time; whether the session has ended since is the caller's next question (`live::TokenCheck`).
 
 mod access;
+mod header;
 mod refusal;
 
 pub use access::{
-    CLIENT_ID, Claims, Grant, LEEWAY, MAX_TOKEN_BYTES, Parties, VerifiedClaims, mint, read_claims, verify,
+    CLIENT_ID, Claims, Grant, LEEWAY, LONGEST_LIFE, MAX_TOKEN_BYTES, Parties, VerifiedClaims, mint,
+    read_claims, verify,
 };
+pub use header::kid_of_our_form;
 pub use refusal::TokenRefusal;

@@ -33,11 +33,17 @@ pub enum TokenRefusal {
     /// The session was ended.
     #[error("session_ended")]
     SessionEnded,
+    /// The key was retired, and all its tokens with it.
+    #[error("key_retired")]
+    KeyRetired,
+    /// It may be of a key that this process has not heard of yet: our fault, not the token's.
+    #[error("keys_stale")]
+    KeysStale,
 }
 
 impl TokenRefusal {
     /// Every refusal, for metrics that want all labels from the start.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::TooLong,
         Self::NotAJwt,
         Self::UnknownHeader,
@@ -48,6 +54,8 @@ impl TokenRefusal {
         Self::Expired,
         Self::NotYetValid,
         Self::SessionEnded,
+        Self::KeyRetired,
+        Self::KeysStale,
     ];
 
     /// Stable word for logs and metrics.
@@ -63,6 +71,13 @@ impl TokenRefusal {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::SessionEnded => "session_ended",
+            Self::KeyRetired => "key_retired",
+            Self::KeysStale => "keys_stale",
         }
+    }
+
+    /// Whether nothing is known against the token, and it is we who cannot judge it.
+    pub const fn is_our_fault(self) -> bool {
+        matches!(self, Self::KeysStale)
     }
 }

@@ -45,7 +45,7 @@ fn session(number: u8) -> SessionId {
 impl Gate {
     fn new() -> Self {
         let parties = Parties { issuer: "gw".into(), audience: "svc".into() };
-        let (_publisher, keys) = keys_channel(Keyring::new(1, key(7), vec![key(8)]));
+        let (_publisher, keys) = keys_channel(Keyring::new(1, key(7), vec![Arc::new(key(8))]));
         let (revocations, live) = revocations_channel(Duration::from_secs(1));
         let check = TokenCheck::new(parties.clone(), keys, live, Clock::Stopped(NOW));
         Self { check, ring: Keyring::new(1, key(7), Vec::new()), parties, revocations }

@@ -25,8 +25,8 @@ use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
 use crate::store::{
-    DurableStore, EndedSessions, MigrationStatus, PasswordChange, Presentation, Refreshed, RevocationPage,
-    SealedKey, StoreError, StoreObserver,
+    DurableStore, EndedSessions, KeyRetirement, MigrationStatus, PasswordChange, Presentation, Refreshed,
+    RevocationPage, SealedKey, StoreError, StoreObserver,
 };
 
 /// Accounts, sessions, revocations and keys in Postgres 12 or newer.
@@ -253,8 +253,20 @@ impl DurableStore for PostgresStore {
         call!(self.calls, |client| keys::all(client))
     }
 
-    async fn ensure_signing_key(&self, key: SealedKey) -> Result<Vec<SealedKey>, StoreError> {
-        call!(self.calls, |client| keys::ensure(client, &key))
+    async fn add_signing_key(&self, key: SealedKey, expected: &[String]) -> Result<bool, StoreError> {
+        call!(self.calls, |client| keys::add(client, &key, expected))
+    }
+
+    async fn retire_signing_key(
+        &self,
+        retirement: KeyRetirement,
+        expected: &[String],
+    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+        call!(self.calls, |client| keys::retire(client, &retirement, expected))
+    }
+
+    async fn forget_signing_keys(&self, kids: &[String]) -> Result<(), StoreError> {
+        call!(self.calls, |client| keys::forget(client, kids))
     }
 }
 

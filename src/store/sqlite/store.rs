@@ -23,8 +23,8 @@ use crate::domain::revocation::Revocation;
 use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
 use crate::store::{
-    DurableStore, EndedSessions, MigrationStatus, PasswordChange, Presentation, Refreshed, RevocationPage,
-    SealedKey, StoreError, StoreObserver,
+    DurableStore, EndedSessions, KeyRetirement, MigrationStatus, PasswordChange, Presentation, Refreshed,
+    RevocationPage, SealedKey, StoreError, StoreObserver,
 };
 
 /// Deadline of one call. Longer than SQLite's own wait for another writer, so that a locked file says so.
@@ -264,8 +264,23 @@ impl DurableStore for SqliteStore {
         self.call(|connection| keys::all(connection)).await
     }
 
-    async fn ensure_signing_key(&self, key: SealedKey) -> Result<Vec<SealedKey>, StoreError> {
-        self.call(move |connection| keys::ensure(connection, &key)).await
+    async fn add_signing_key(&self, key: SealedKey, expected: &[String]) -> Result<bool, StoreError> {
+        let expected = expected.to_vec();
+        self.call(move |connection| keys::add(connection, &key, &expected)).await
+    }
+
+    async fn retire_signing_key(
+        &self,
+        retirement: KeyRetirement,
+        expected: &[String],
+    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+        let expected = expected.to_vec();
+        self.call(move |connection| keys::retire(connection, &retirement, &expected)).await
+    }
+
+    async fn forget_signing_keys(&self, kids: &[String]) -> Result<(), StoreError> {
+        let kids = kids.to_vec();
+        self.call(move |connection| keys::forget(connection, &kids)).await
     }
 }
 

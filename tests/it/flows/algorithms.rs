@@ -1,5 +1,7 @@
 //! Every signing algorithm, from login to service, and changes between them.
 
+use std::time::Duration;
+
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
@@ -7,6 +9,7 @@ use serde_json::Value;
 use crate::support::app::{PASSWORD, TestApp, both_kinds};
 use crate::support::forge::{Parts, header_of};
 use crate::support::problems::problem;
+use crate::support::wait::eventually;
 
 const SECRET: &str = "token.secret = 'a secret of more than thirty-two bytes, for tests'";
 
@@ -78,30 +81,39 @@ both_kinds!(
     |mut app| async move { works_and_outlives_a_restart(&mut app, "HS256").await }
 );
 
-both_kinds!(a_change_of_algorithm_keeps_the_tokens_of_key_pairs, |mut app| async move {
-    let (email, first) = app.new_person().await;
-    let mut tokens = vec![first];
-    for algorithm in ["ES256", "RS256", "EdDSA"] {
+both_kinds!(
+    a_change_of_algorithm_is_a_rotation,
+    |app| app.config("token.publish_ahead = '1s'"),
+    |mut app| async move {
+        let (email, first) = app.new_person().await;
+        let mut tokens = vec![first];
+        for algorithm in ["ES256", "RS256", "EdDSA"] {
+            app.stop().await;
+            app.reconfigure(&format!("token.algorithm = '{algorithm}'"));
+            app.restart().await;
+            let before = app.login(&email, PASSWORD).await;
+            assert_eq!(
+                header_of(&before),
+                header_of(tokens.last().unwrap()),
+                "until the next key is published"
+            );
+            let changed = || async { header_of(&app.login(&email, PASSWORD).await)["alg"] == algorithm };
+            assert!(eventually(Duration::from_secs(15), changed).await);
+            tokens.push(app.login(&email, PASSWORD).await);
+            for token in &tokens {
+                assert_works(&app, token).await;
+                assert_verifies_by_jwks(&app, token).await;
+            }
+        }
+
+        // A secret knows only its own tokens, and they end with it.
         app.stop().await;
-        app.reconfigure(&format!("token.algorithm = '{algorithm}'"));
+        app.reconfigure(&format!("token.algorithm = 'HS256'\n{SECRET}"));
         app.restart().await;
-        let token = app.login(&email, PASSWORD).await;
-        assert_eq!(header_of(&token)["alg"], algorithm);
-        tokens.push(token);
+        let by_secret = app.login(&email, PASSWORD).await;
+        assert_works(&app, &by_secret).await;
         for token in &tokens {
-            assert_works(&app, token).await;
-            assert_verifies_by_jwks(&app, token).await;
+            problem(app.get("/private", token).await, 401, "invalid_token").await;
         }
     }
-    assert_eq!(header_of(&tokens[0]), header_of(&tokens[3]), "back to the key that was there");
-
-    // A secret knows only its own tokens, and they end with it.
-    app.stop().await;
-    app.reconfigure(&format!("token.algorithm = 'HS256'\n{SECRET}"));
-    app.restart().await;
-    let by_secret = app.login(&email, PASSWORD).await;
-    assert_works(&app, &by_secret).await;
-    for token in &tokens {
-        problem(app.get("/private", token).await, 401, "invalid_token").await;
-    }
-});
+);

@@ -11,6 +11,7 @@ mod ending_outage;
 mod forged_claims;
 mod forged_tokens;
 mod introspection;
+mod key_rotation;
 mod login;
 mod login_refusals;
 mod logout;

@@ -5,6 +5,7 @@ mod accounts;
 mod admin;
 mod command_line;
 mod configuration;
+mod keys;
 mod migrations;
 mod openapi;
 mod outage;

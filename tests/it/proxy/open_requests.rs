@@ -152,9 +152,26 @@ async fn an_upload_is_cut_wherever_it_stands() {
     }
 }
 
+/// It was admitted before the end; its client reads an answer rather than a reset.
+#[tokio::test]
+async fn a_call_that_is_on_its_way_is_answered_if_that_takes_no_second() {
+    let origin = Origin::start().await;
+    let front = front_of(&origin).await;
+    let mut client = Wire::connect(front.app.address).await;
+    client.write(front.head("GET /private/soon", &[])).await;
+    let mut service = origin.accept().await;
+    service.read_until("\r\n\r\n").await;
+    logout(&front.app, &front.token).await;
+    service.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").await;
+    assert!(client.read_until("done").await.starts_with("HTTP/1.1 200 OK"));
+    // The connection stays, and what follows is refused.
+    client.write(front.head("GET /private/again", &[])).await;
+    assert!(client.read_until("\r\n\r\n").await.contains("401"));
+}
+
 /// No answer, rather than one that says 401: the service may have done what was asked.
 #[tokio::test]
-async fn a_request_without_an_answer_yet_is_closed_without_one() {
+async fn a_request_that_is_not_answered_soon_is_closed_without_an_answer() {
     let origin = Origin::start().await;
     let front = front_of(&origin).await;
     let mut client = Wire::connect(front.app.address).await;
