@@ -16,21 +16,19 @@ use tokio::time::Instant;
 use super::AuthError;
 use super::accounts::{Accounts, AccountsMessage};
 use super::hasher::{HashPlan, HashWork, Hasher};
-use super::job;
 use super::keys::{KeySet, Keys, KeysMessage};
-use super::revocations::{Revocations, RevocationsMessage};
+use super::revocations::{Membership, Revocations, RevocationsMessage};
 use super::sessions::{Sessions, SessionsMessage};
 use super::status_indexes::StatusIndexes;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
 use crate::domain::keyring::Keyring;
 use crate::domain::refresh::RefreshRules;
-use crate::domain::revocation::Revocation;
 use crate::domain::session::Session;
 use crate::domain::status_list::{StatusLists, StatusReference};
 use crate::domain::token::Parties;
-use crate::live::{Clock, LiveKeys, RevocationPublisher};
-use crate::store::{DurableStore, EndedSessions, SharedStore, StoreError};
+use crate::live::{Clock, LiveKeys, LiveRevocations, RevocationPublisher};
+use crate::store::{DurableStore, RevocationFeed, SharedStore, StoreError};
 use crate::telemetry::metrics::Metrics;
 
 /// Restarts that are allowed within [`WINDOW`].
@@ -81,6 +79,10 @@ pub struct Workshop {
     pub durable: Arc<dyn DurableStore>,
     /// What may be lost.
     pub shared: Arc<dyn SharedStore>,
+    /// The stream of revocations, where replicas share one.
+    pub feed: Option<Arc<dyn RevocationFeed>>,
+    /// This process among the replicas.
+    pub membership: Membership,
     /// The time.
     pub clock: Clock,
     /// Issuer and audience.
@@ -91,6 +93,10 @@ pub struct Workshop {
     pub key_set: KeySet,
     /// Where ended sessions are published.
     pub revocations: RevocationPublisher,
+    /// What is published there.
+    pub known: LiveRevocations,
+    /// The revocation follower.
+    pub follower: Slot<RevocationsMessage>,
     /// Life of an access token.
     pub access_lifetime: Duration,
     /// Life of a session.
@@ -137,25 +143,6 @@ impl Workshop {
             return Err(AuthError::Unavailable("the signing key was retired a moment ago".to_owned()));
         }
         Ok(ring)
-    }
-
-    /// Refuses the sessions from now on, in this process at once. The durable row is already written. Their
-    /// records in the shared store go afterwards: nobody waits for it, for the revocation decides.
-    pub fn publish_ended(self: &Arc<Self>, ended: EndedSessions) {
-        self.revocations.add(&ended.revocations);
-        for revocation in ended.revocations.iter().filter(|ended| ended.session_id().is_some()) {
-            self.metrics.session_ended(revocation.reason.as_str());
-        }
-        let shop = Arc::clone(self);
-        job::spawn(async move {
-            for session in ended.revocations.iter().filter_map(Revocation::session_id) {
-                if let Err(error) = shop.shared.remove_session(session).await {
-                    // The store layer says that it is down; the records expire by themselves.
-                    tracing::debug!(%error, "session records not removed");
-                    return;
-                }
-            }
-        });
     }
 
     /// Keeps a live session's record in the shared store. Nothing depends on it.
@@ -224,8 +211,6 @@ pub struct Slots {
     pub accounts: Slot<AccountsMessage>,
     /// Sessions.
     pub sessions: Slot<SessionsMessage>,
-    /// The revocation follower.
-    pub revocations: Slot<RevocationsMessage>,
     /// Signing keys.
     pub keys: Slot<KeysMessage>,
 }
@@ -264,6 +249,10 @@ impl Actor for Supervisor {
     ) -> Result<SupervisorState, ActorProcessingErr> {
         let mut state = SupervisorState { parts, running: Vec::new(), restarts: VecDeque::new() };
         for child in Child::ALL {
+            if child == Child::Revocations && !state.parts.workshop.membership.serves() {
+                // A command refuses nobody.
+                continue;
+            }
             state.parts.workshop.metrics.watch_actor(child.name());
             state.start(child, &myself).await?;
         }
@@ -334,9 +323,9 @@ impl SupervisorState {
                 id
             }
             Child::Revocations => {
-                let (actor, _) = Actor::spawn_linked(None, Revocations, shop, cell).await?;
+                let (actor, _) = Actor::spawn_linked(None, Revocations, Arc::clone(&shop), cell).await?;
                 let id = actor.get_id();
-                slots.revocations.put(actor);
+                shop.follower.put(actor);
                 id
             }
             Child::Keys => {

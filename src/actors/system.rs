@@ -11,11 +11,14 @@ use tokio::time::Instant;
 use super::AuthHandle;
 use super::hasher::HashPlan;
 use super::keys::{self, KeySet, KeysError};
+use super::random::random_bytes;
 use super::refresh::REFRESHES_AT_ONCE;
+use super::revocations::Membership;
 use super::status_indexes::StatusIndexes;
 use super::store_observer::observer;
 use super::supervisor::{Parts, Slot, Slots, Supervisor, Workshop};
 use crate::config::{MigrateMode, Settings, StoreKind};
+use crate::domain::id::ReplicaId;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::refresh::RefreshRules;
 use crate::domain::session::EndReason;
@@ -26,7 +29,9 @@ use crate::store::memory::MemoryStore;
 use crate::store::postgres::PostgresStore;
 use crate::store::redis::RedisStore;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{DurableStore, MigrationStatus, SharedStore, StoreError, StoreObserver, Unobserved};
+use crate::store::{
+    DurableStore, MigrationStatus, RevocationFeed, SharedStore, StoreError, StoreObserver, Unobserved,
+};
 use crate::telemetry::metrics::Metrics;
 
 /// File of the embedded database inside the data directory.
@@ -82,6 +87,7 @@ pub struct AuthSystem {
     handle: AuthHandle,
     check: Arc<TokenCheck>,
     revocations: LiveRevocations,
+    workshop: Arc<Workshop>,
     fatal: watch::Receiver<bool>,
 }
 
@@ -92,8 +98,27 @@ impl AuthSystem {
     /// # Errors
     /// See [`StartError`]. Nothing is left running then.
     pub fn start(settings: &Settings, metrics: Arc<Metrics>, clock: Clock) -> Result<Self, StartError> {
+        let random = random_bytes().map_err(|error| StartError::Failed(error.to_string()))?;
+        Self::begin(settings, metrics, clock, Some(ReplicaId::new(clock.now(), random)))
+    }
+
+    /// The same for a command, which admits no requests: it need not know who is refused.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn for_command(settings: &Settings, metrics: Arc<Metrics>, clock: Clock) -> Result<Self, StartError> {
+        Self::begin(settings, metrics, clock, None)
+    }
+
+    fn begin(
+        settings: &Settings,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+        replica: Option<ReplicaId>,
+    ) -> Result<Self, StartError> {
         let runtime = runtime()?;
-        let (durable, shared) = runtime.block_on(open_stores(settings, |store| observer(&metrics, store)))?;
+        let Stores { durable, shared, feed } =
+            runtime.block_on(open_stores(settings, |store| observer(&metrics, store)))?;
         runtime.block_on(prepare_schema(&*durable, settings.store.migrate))?;
         let (key_set, live_keys) =
             runtime.block_on(KeySet::load(&settings.token, &settings.server.data_dir, &*durable, clock))?;
@@ -102,21 +127,20 @@ impl AuthSystem {
             Parties { issuer: settings.token.issuer.clone(), audience: settings.token.audience.clone() };
         let check = TokenCheck::new(parties.clone(), live_keys.clone(), live_revocations.clone(), clock);
         EndReason::ALL.iter().for_each(|reason| metrics.watch_session_ends(reason.as_str()));
-        let slots = Slots {
-            accounts: Slot::empty(),
-            sessions: Slot::empty(),
-            revocations: Slot::empty(),
-            keys: Slot::empty(),
-        };
+        let slots = Slots { accounts: Slot::empty(), sessions: Slot::empty(), keys: Slot::empty() };
         let (fatal_sender, fatal) = watch::channel(false);
-        let workshop = Workshop {
+        let workshop = Arc::new(Workshop {
             durable: Arc::clone(&durable),
             shared: Arc::clone(&shared),
+            feed,
+            membership: Membership::new(replica, settings.revocation),
             clock,
             parties,
             keys: live_keys,
             key_set,
             revocations: revocation_publisher,
+            known: live_revocations.clone(),
+            follower: Slot::empty(),
             access_lifetime: settings.token.access_lifetime,
             session_lifetime: settings.token.session_lifetime,
             refresh_rules: RefreshRules {
@@ -129,9 +153,9 @@ impl AuthSystem {
             hasher: Slot::empty(),
             status_indexes: StatusIndexes::default(),
             status_lists: settings.server.known_public_url().as_deref().map(StatusLists::at),
-        };
+        });
         let parts = Parts {
-            workshop: Arc::new(workshop),
+            workshop: Arc::clone(&workshop),
             plan: plan(settings),
             slots: slots.clone(),
             fatal: fatal_sender,
@@ -139,13 +163,16 @@ impl AuthSystem {
         runtime
             .block_on(Supervisor::spawn(None, Supervisor, parts))
             .map_err(|error| StartError::Failed(format!("the actors did not start: {error}")))?;
-        runtime.block_on(first_look(&live_revocations))?;
+        if replica.is_some() {
+            runtime.block_on(first_look(&live_revocations))?;
+        }
         let handle = AuthHandle::new(slots, settings.password.hash_queue, durable, shared, metrics);
         Ok(Self {
             runtime: Some(runtime),
             handle,
             check: Arc::new(check),
             revocations: live_revocations,
+            workshop,
             fatal,
         })
     }
@@ -179,6 +206,7 @@ impl AuthSystem {
     /// caller, who is gone by now, was told nothing. Waits at most `grace` for threads that are busy.
     pub fn stop(mut self, grace: Duration) {
         if let Some(runtime) = self.runtime.take() {
+            runtime.block_on(self.workshop.membership.leave(&*self.workshop.durable));
             runtime.shutdown_timeout(grace);
         }
     }
@@ -199,7 +227,7 @@ impl Drop for AuthSystem {
 pub fn migrations(settings: &Settings, run: MigrationRun) -> Result<MigrationStatus, StartError> {
     let runtime = runtime()?;
     runtime.block_on(async {
-        let (durable, _) = open_stores(settings, |_| Ok(Arc::new(Unobserved))).await?;
+        let Stores { durable, .. } = open_stores(settings, |_| Ok(Arc::new(Unobserved))).await?;
         Ok(match run {
             MigrationRun::Up => durable.migrate().await?,
             MigrationRun::Status => durable.migration_status().await?,
@@ -235,23 +263,32 @@ fn plan(settings: &Settings) -> HashPlan {
     }
 }
 
+/// The stores of one kind.
+struct Stores {
+    durable: Arc<dyn DurableStore>,
+    shared: Arc<dyn SharedStore>,
+    feed: Option<Arc<dyn RevocationFeed>>,
+}
+
 /// Makes the stores of the configured kind, each with an observer made for its name.
 async fn open_stores(
     settings: &Settings,
     observer_of: impl Fn(&'static str) -> Result<Arc<dyn StoreObserver>, StartError>,
-) -> Result<(Arc<dyn DurableStore>, Arc<dyn SharedStore>), StartError> {
+) -> Result<Stores, StartError> {
     match &settings.store.kind {
         StoreKind::Embedded => {
             let dir = &settings.server.data_dir;
             keys::make_private_dir(dir)
                 .map_err(|error| StartError::Failed(format!("data directory {}: {error}", dir.display())))?;
             let durable = SqliteStore::open(&dir.join(DATABASE_FILE), observer_of("sqlite")?)?;
-            Ok((Arc::new(durable), Arc::new(MemoryStore::new(SHARED_CAPACITY))))
+            let shared = Arc::new(MemoryStore::new(SHARED_CAPACITY));
+            Ok(Stores { durable: Arc::new(durable), shared, feed: None })
         }
         StoreKind::Postgres { postgres, redis } => {
             let durable = PostgresStore::connect(postgres, observer_of("postgres")?).await?;
-            let shared = RedisStore::connect(redis, observer_of("redis")?).await?;
-            Ok((Arc::new(durable), Arc::new(shared)))
+            let shared = Arc::new(RedisStore::connect(redis, observer_of("redis")?).await?);
+            let feed: Arc<dyn RevocationFeed> = Arc::<RedisStore>::clone(&shared);
+            Ok(Stores { durable: Arc::new(durable), shared, feed: Some(feed) })
         }
     }
 }

@@ -68,7 +68,7 @@ impl Operator {
         let clock = Clock::System;
         let metrics =
             Metrics::new(clock.now().unix_seconds()).map_err(|error| AppError::Failed(error.to_string()))?;
-        Ok(Self { system: AuthSystem::start(settings, Arc::new(metrics), clock)? })
+        Ok(Self { system: AuthSystem::for_command(settings, Arc::new(metrics), clock)? })
     }
 
     /// Makes an account, by the rules of registration, with roles, also while registration is closed.

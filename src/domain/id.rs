@@ -71,6 +71,10 @@ id!(
     TokenId
 );
 id!(
+    /// One run of a process that serves, as the other replicas know it.
+    ReplicaId
+);
+id!(
     /// One entry of the audit trail.
     AuditEventId
 );

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod client;
 pub mod clock;
 pub mod email;
+pub mod feed;
 pub mod id;
 pub mod key_schedule;
 pub mod keyring;

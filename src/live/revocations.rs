@@ -109,6 +109,11 @@ impl LiveRevocations {
         self.lag(now) <= self.0.max_staleness
     }
 
+    /// Whether everything that had ended by this moment is known.
+    pub fn is_complete_as_of(&self, moment: Moment) -> bool {
+        self.0.complete_as_of.load(Ordering::Acquire) >= moment.raw()
+    }
+
     /// Whether there was a proof at all.
     pub fn is_loaded(&self) -> bool {
         self.0.complete_as_of.load(Ordering::Acquire) != Moment::NEVER.raw()

@@ -3,6 +3,8 @@
 //! What comes back from a database is not trusted: a word that means nothing gives `None`, and the
 //! caller makes that [`StoreError::Corrupt`](super::StoreError::Corrupt).
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use crate::domain::account::AccountStatus;
@@ -73,6 +75,16 @@ pub(super) fn revoked_columns(revoked: &Revoked) -> (Option<Uuid>, Option<i64>, 
         }
         Revoked::Key { kid } => (None, None, Some(kid)),
     }
+}
+
+/// A span in milliseconds, for a column.
+pub(super) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The span behind a column in milliseconds; a negative one is none.
+pub(super) fn span(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 /// The columns `revoked_at` and `revoked_reason` of a state.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Presentation, Refreshed};
+use super::{Presentation, Refreshed, RevocationPage};
 use crate::domain::account::{Account, CredentialEpoch, Credentials, NewAccount};
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
-use crate::domain::id::{AccountId, AuditEventId, SessionId};
+use crate::domain::feed::{Position, Registration, Renewal};
+use crate::domain::id::{AccountId, AuditEventId, ReplicaId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
 use crate::domain::refresh::{RefreshRecord, RefreshToken, RefreshTokenHash};
 use crate::domain::revocation::Revocation;
@@ -235,6 +236,25 @@ pub trait DurableStore: Send + Sync + 'static {
     /// order: once a reader has seen `n`, no smaller unseen number will ever appear. A reader that is ahead of
     /// the store (a restored backup, a failover that lost commits) is answered from the beginning.
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError>;
+    /// As [`Self::revocations_after`] for a follower, who says with the number whose end it was. One whose
+    /// position is none of this store's (a restored backup, a failover that lost commits) is answered from the
+    /// beginning.
+    async fn follow_revocations(&self, after: Position, limit: u32) -> Result<RevocationPage, StoreError>;
+    /// The revocation with the highest number that is still kept.
+    async fn newest_revocation(&self) -> Result<Option<Revocation>, StoreError>;
+    /// Keeps a replica's registration: it has followed up to there, and may go on without this store for `lease`.
+    /// The first one of a replica, which counts from the beginning, is committed to disk; a later one may be lost
+    /// in a crash.
+    async fn register_replica(
+        &self,
+        replica: ReplicaId,
+        followed: Position,
+        lease: Duration,
+    ) -> Result<Renewal, StoreError>;
+    /// All registrations, void ones too.
+    async fn registrations(&self) -> Result<Vec<Registration>, StoreError>;
+    /// Forgets a replica, which serves no longer.
+    async fn deregister_replica(&self, replica: ReplicaId) -> Result<(), StoreError>;
     /// Takes `count` places in the status list for good and returns the first; they follow one another.
     async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError>;
     /// How many places in the status list were taken so far, by anybody.

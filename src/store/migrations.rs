@@ -19,6 +19,7 @@ pub(super) const POSTGRES: Embedded = &[
     ("V5__revoked_keys", include_str!("../../migrations/postgres/V5__revoked_keys.sql")),
     ("V6__refresh_tokens", include_str!("../../migrations/postgres/V6__refresh_tokens.sql")),
     ("V7__credential_epoch", include_str!("../../migrations/postgres/V7__credential_epoch.sql")),
+    ("V8__replicas", include_str!("../../migrations/postgres/V8__replicas.sql")),
     ("V9__key_rotation", include_str!("../../migrations/postgres/V9__key_rotation.sql")),
 ];
 
@@ -31,6 +32,7 @@ pub(super) const SQLITE: Embedded = &[
     ("V5__revoked_keys", include_str!("../../migrations/sqlite/V5__revoked_keys.sql")),
     ("V6__refresh_tokens", include_str!("../../migrations/sqlite/V6__refresh_tokens.sql")),
     ("V7__credential_epoch", include_str!("../../migrations/sqlite/V7__credential_epoch.sql")),
+    ("V8__replicas", include_str!("../../migrations/sqlite/V8__replicas.sql")),
     ("V9__key_rotation", include_str!("../../migrations/sqlite/V9__key_rotation.sql")),
 ];
 

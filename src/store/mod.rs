@@ -6,6 +6,7 @@
 
 mod columns;
 mod contract;
+mod feed;
 pub mod memory;
 mod migrations;
 mod observer;
@@ -18,5 +19,6 @@ pub use contract::{
     DurableStore, ENDED_AT_ONCE, EndedSessions, KeyRetirement, MigrationStatus, OneTimeCode, PasswordChange,
     SealedKey, SharedStore, StoreError,
 };
+pub use feed::{FeedConnection, FeedError, FeedPage, RevocationFeed, RevocationPage};
 pub use observer::{StoreObserver, Unobserved};
 pub use refresh::{Presentation, Refreshed, Turn};

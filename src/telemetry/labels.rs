@@ -142,3 +142,29 @@ labels! {
         TooMany = "too_many",
     }
 }
+
+labels! {
+    /// Why the durable store has to be read (again) before the stream of revocations counts.
+    FeedResync {
+        /// An entry was missing.
+        Gap = "gap",
+        /// The connection ended.
+        StreamLost = "stream_lost",
+        /// It is another stream than before.
+        StreamReplaced = "stream_replaced",
+        /// It holds what the durable store never gave out.
+        StreamForeign = "stream_foreign",
+        /// The durable store lost its last commits.
+        StoreWentBack = "store_went_back",
+    }
+}
+
+labels! {
+    /// Where revocations are learned from.
+    RevocationSource {
+        /// The durable store: Postgres, or the SQLite file.
+        Durable = "durable",
+        /// The stream in Redis.
+        Stream = "stream",
+    }
+}

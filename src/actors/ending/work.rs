@@ -135,10 +135,12 @@ pub(in crate::actors) async fn announce(
         .iter()
         .filter_map(|revocation| Some((Revocation::session_id(revocation)?, revocation.reason)))
         .collect();
-    shop.publish_ended(ended);
+    let published = shop.publish_ended(ended).await;
     for (session, reason) in &sessions {
         tracing::info!(%account, %session, reason = reason.as_str(), "session ended");
     }
+    // They are ended for whoever hears of it, acknowledged or not.
+    published?;
     Ok(sessions.len())
 }
 

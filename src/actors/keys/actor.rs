@@ -86,8 +86,9 @@ impl Actor for Keys {
                     Ok(ended) => ended,
                     Err(refusal) => return Ok(Err(refusal)),
                 };
-                shop.publish_ended(ended);
+                let published = shop.publish_ended(ended).await;
                 refresh(&shop).await;
+                published?;
                 Ok(Ok(()))
             }),
             #[cfg(test)]

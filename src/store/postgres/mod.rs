@@ -15,6 +15,7 @@ mod keys;
 mod migrate;
 mod pool;
 mod refresh;
+mod replicas;
 mod revocations;
 mod sessions;
 mod store;

@@ -5,10 +5,12 @@ use tokio_postgres::Row;
 
 use super::error::{Failure, column, corrupt};
 use super::pool::{begin, commit};
+use super::replicas;
 use crate::domain::clock::Timestamp;
+use crate::domain::feed::Position;
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::session::{EndReason, StatusIndex};
-use crate::store::{StoreError, columns};
+use crate::store::{RevocationPage, StoreError, columns};
 
 /// Locks the one row until the commit: whoever wants the next number waits until this one is visible.
 const TAKE_NUMBERS: &str = "UPDATE revocation_counter SET last = last + $1 RETURNING last";
@@ -28,6 +30,14 @@ const AFTER: &str = "SELECT number, session_id, status_index, kid, session_expir
     FROM revocations \
     WHERE number > CASE WHEN $1 > (SELECT last FROM revocation_counter) THEN 0 ELSE $1 END \
     ORDER BY number LIMIT $2";
+
+/// Where a follower goes on. Its position is none of ours when it is ahead of the counter, or when the number was
+/// somebody else's end; then it starts again.
+const READER: &str = "SELECT last, CASE WHEN $1 > last OR EXISTS (SELECT 1 FROM revocations \
+    WHERE number = $1 AND session_id IS DISTINCT FROM $2) THEN 0 ELSE $1 END AS start FROM revocation_counter";
+
+const NEWEST: &str = "SELECT number, session_id, status_index, kid, session_expires_at, revoked_at, reason \
+    FROM revocations ORDER BY number DESC LIMIT 1";
 
 /// Rows that another call holds are left for the next time, rather than waited for.
 const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions \
@@ -109,6 +119,25 @@ pub(super) async fn after(client: &Client, number: i64, limit: u32) -> Result<Ve
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
 
+/// Two statements: what is committed between them is in the page, and the counter is at least what it was when
+/// the call began.
+pub(super) async fn follow(client: &Client, after: Position, limit: u32) -> Result<RevocationPage, Failure> {
+    let reader = client.prepare_cached(READER).await?;
+    let session = after.session.map(|session| *session.as_uuid());
+    let row = client
+        .query_opt(&reader, &[&after.number, &session])
+        .await?
+        .ok_or_else(|| corrupt("revocation_counter is empty".to_owned()))?;
+    let (newest, start): (i64, i64) = (column(&row, "last")?, column(&row, "start")?);
+    let revocations = self::after(client, start, limit).await?;
+    Ok(RevocationPage::new(revocations, limit, start != after.number, newest))
+}
+
+pub(super) async fn newest(client: &Client) -> Result<Option<Revocation>, Failure> {
+    let select = client.prepare_cached(NEWEST).await?;
+    Ok(client.query_opt(&select, &[]).await?.as_ref().map(read).transpose()?)
+}
+
 pub(super) async fn prune(client: &mut Client, before: Timestamp, limit: u32) -> Result<u64, Failure> {
     let tx = begin(client).await?;
     let mut gone: u64 = 0;
@@ -118,6 +147,7 @@ pub(super) async fn prune(client: &mut Client, before: Timestamp, limit: u32) ->
         gone = gone.saturating_add(rows);
     }
     commit(tx).await?;
+    replicas::prune(client).await?;
     Ok(gone)
 }
 

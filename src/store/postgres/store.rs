@@ -1,6 +1,7 @@
 //! [`PostgresStore`]: the contract's calls, each one an operation on a pooled connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::Client;
@@ -9,12 +10,15 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::Failure;
 use super::pool::{CallPool, call};
-use super::{account_sessions, accounts, audit, connect, keys, migrate, refresh, revocations, sessions};
+use super::{
+    account_sessions, accounts, audit, connect, keys, migrate, refresh, replicas, revocations, sessions,
+};
 use crate::config::PostgresSettings;
 use crate::domain::account::{Account, CredentialEpoch, Credentials, NewAccount};
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
-use crate::domain::id::{AccountId, AuditEventId, SessionId};
+use crate::domain::feed::{Position, Registration, Renewal};
+use crate::domain::id::{AccountId, AuditEventId, ReplicaId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
 use crate::domain::refresh::{RefreshRecord, RefreshToken, RefreshTokenHash};
 use crate::domain::revocation::Revocation;
@@ -22,7 +26,7 @@ use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
 use crate::store::{
     DurableStore, EndedSessions, KeyRetirement, MigrationStatus, PasswordChange, Presentation, Refreshed,
-    SealedKey, StoreError, StoreObserver,
+    RevocationPage, SealedKey, StoreError, StoreObserver,
 };
 
 /// Accounts, sessions, revocations and keys in Postgres 12 or newer.
@@ -203,6 +207,31 @@ impl DurableStore for PostgresStore {
 
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
         call!(self.calls, |client| revocations::after(client, after, limit))
+    }
+
+    async fn follow_revocations(&self, after: Position, limit: u32) -> Result<RevocationPage, StoreError> {
+        call!(self.calls, |client| revocations::follow(client, after, limit))
+    }
+
+    async fn newest_revocation(&self) -> Result<Option<Revocation>, StoreError> {
+        call!(self.calls, |client| revocations::newest(client))
+    }
+
+    async fn register_replica(
+        &self,
+        replica: ReplicaId,
+        followed: Position,
+        lease: Duration,
+    ) -> Result<Renewal, StoreError> {
+        call!(self.calls, |client| replicas::register(client, replica, followed, lease))
+    }
+
+    async fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+        call!(self.calls, |client| replicas::all(client))
+    }
+
+    async fn deregister_replica(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        call!(self.calls, |client| replicas::remove(client, replica))
     }
 
     async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError> {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bb8_redis::bb8;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, Value,
+};
 
 /// Makes connections, each step at most `timeout` long.
 pub(super) struct Manager {
@@ -29,6 +31,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Sends several commands at once and waits for all replies.
+    pub(super) async fn run_all(&mut self, commands: &Pipeline) -> RedisResult<Vec<RedisResult<Value>>> {
+        self.in_doubt = true;
+        let result: RedisResult<Vec<RedisResult<Value>>> = commands.query_async(&mut self.inner).await;
+        self.in_doubt = match &result {
+            Ok(replies) => replies.iter().any(|reply| reply.as_ref().is_err_and(must_end_connection)),
+            Err(error) => must_end_connection(error),
+        };
+        result
+    }
+
     /// Sends one command and waits for its reply.
     pub(super) async fn run<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
         self.in_doubt = true;

@@ -1,13 +1,17 @@
 //! The shared store of the `postgres` kind: Redis 6.2 or newer, shared by all replicas.
 //!
 //! Keys, each with an expiry: `{prefix}session:{id}` holds a session as JSON,
-//! `{prefix}code:{purpose}:{hex of SHA-256}` the payload of a one-time code.
+//! `{prefix}code:{purpose}:{hex of SHA-256}` the payload of a one-time code. And one without:
+//! `{prefix}revocations`, the stream that carries ends to the other replicas at once.
 //!
 //! Deliberately not here: anything that must not be lost. Redis acknowledges writes that a failover
 //! can lose.
 
+mod entry;
 mod error;
+mod feed;
 mod manager;
+mod publish;
 mod store;
 
 pub use store::RedisStore;

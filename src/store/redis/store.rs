@@ -4,21 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bb8_redis::bb8::Pool;
+use bb8_redis::bb8::{Pool, PooledConnection};
 use redis::{Client, Cmd, ConnectionAddr, FromRedisValue};
 use secrecy::ExposeSecret;
 
 use super::error::{corrupt, judge, no_connection, unavailable};
+use super::feed::Follower;
 use super::manager::Manager;
+use super::publish::publish;
 use crate::config::RedisSettings;
 use crate::domain::id::SessionId;
+use crate::domain::revocation::Revocation;
 use crate::domain::session::Session;
 use crate::store::observer::{Waiting, ended};
-use crate::store::{OneTimeCode, SharedStore, StoreError, StoreObserver};
+use crate::store::{FeedConnection, OneTimeCode, RevocationFeed, SharedStore, StoreError, StoreObserver};
 
 /// Session records and one-time codes in Redis.
 pub struct RedisStore {
     pool: Pool<Manager>,
+    client: Client,
     prefix: String,
     deadline: Duration,
     observer: Arc<dyn StoreObserver>,
@@ -54,23 +58,35 @@ impl RedisStore {
             .max_size(u32::try_from(settings.max_connections).unwrap_or(u32::MAX))
             .connection_timeout(settings.timeout)
             .test_on_check_out(true)
-            .build_unchecked(Manager::new(client, settings.timeout));
-        Ok(Self { pool, prefix: settings.key_prefix.clone(), deadline: settings.timeout, observer })
+            .build_unchecked(Manager::new(client.clone(), settings.timeout));
+        Ok(Self { pool, client, prefix: settings.key_prefix.clone(), deadline: settings.timeout, observer })
     }
 
-    /// Runs a command within the deadline, which covers waiting for a connection too.
+    /// Runs a command on a pooled connection.
     async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        let work = async {
-            let waiting = Waiting::begin(&self.observer);
-            let mut connection = self.pool.get().await.map_err(|error| no_connection(&error))?;
-            drop(waiting);
-            connection.run(command).await.map_err(|error| judge(&error))
-        };
+        let run = async { self.lease().await?.run(command).await.map_err(|error| judge(&error)) };
+        self.within_deadline(run).await
+    }
+
+    async fn lease(&self) -> Result<PooledConnection<'_, Manager>, StoreError> {
+        let _waiting = Waiting::begin(&self.observer);
+        self.pool.get().await.map_err(|error| no_connection(&error))
+    }
+
+    /// Puts the deadline round `work`, which covers waiting for a connection too.
+    async fn within_deadline<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let result = match tokio::time::timeout(self.deadline, work).await {
             Ok(result) => result,
             Err(_) => Err(unavailable(format!("no answer within {} ms", self.deadline.as_millis()))),
         };
         ended(&*self.observer, result)
+    }
+
+    fn stream_key(&self) -> String {
+        format!("{}revocations", self.prefix)
     }
 
     fn session_key(&self, id: SessionId) -> String {
@@ -146,5 +162,19 @@ impl SharedStore for RedisStore {
         let mut command = redis::cmd("GETDEL");
         command.arg(self.code_key(purpose, code_hash));
         self.run(&command).await
+    }
+}
+
+#[async_trait]
+impl RevocationFeed for RedisStore {
+    async fn publish(&self, revocations: &[Revocation]) -> Result<(), StoreError> {
+        let key = self.stream_key();
+        self.within_deadline(async { publish(&mut *self.lease().await?, &key, revocations).await }).await
+    }
+
+    async fn follow(&self) -> Result<Box<dyn FeedConnection>, StoreError> {
+        let observer = Arc::clone(&self.observer);
+        let opened = Follower::open(&self.client, self.stream_key(), self.deadline, observer).await;
+        Ok(Box::new(ended(&*self.observer, opened)?))
     }
 }

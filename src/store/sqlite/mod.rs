@@ -13,6 +13,7 @@ mod keys;
 mod migrate;
 mod open;
 mod refresh;
+mod replicas;
 mod revocations;
 mod sessions;
 mod store;

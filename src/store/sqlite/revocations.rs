@@ -5,9 +5,10 @@ use uuid::Uuid;
 
 use super::error::{Failure, corrupt};
 use crate::domain::clock::Timestamp;
+use crate::domain::feed::Position;
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::session::{EndReason, StatusIndex};
-use crate::store::columns;
+use crate::store::{RevocationPage, columns};
 
 const TAKE_NUMBERS: &str = "UPDATE revocation_counter SET last = last + ?1 RETURNING last";
 
@@ -24,6 +25,14 @@ const AFTER: &str = "SELECT number, session_id, status_index, kid, session_expir
     FROM revocations \
     WHERE number > CASE WHEN ?1 > (SELECT last FROM revocation_counter) THEN 0 ELSE ?1 END \
     ORDER BY number LIMIT ?2";
+
+/// Where a follower goes on. Its position is none of ours when it is ahead of the counter, or when the number was
+/// somebody else's end; then it starts again.
+const READER: &str = "SELECT last, CASE WHEN ?1 > last OR EXISTS (SELECT 1 FROM revocations \
+    WHERE number = ?1 AND session_id IS NOT ?2) THEN 0 ELSE ?1 END AS start FROM revocation_counter";
+
+const NEWEST: &str = "SELECT number, session_id, status_index, kid, session_expires_at, revoked_at, reason \
+    FROM revocations ORDER BY number DESC LIMIT 1";
 
 const PRUNE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions \
     WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";
@@ -93,6 +102,27 @@ pub(super) fn after(connection: &Connection, number: i64, limit: u32) -> Result<
         revocations.push(read(row)?);
     }
     Ok(revocations)
+}
+
+pub(super) fn follow(
+    connection: &Connection,
+    after: Position,
+    limit: u32,
+) -> Result<RevocationPage, Failure> {
+    let session = after.session.map(|session| session.as_uuid().into_bytes());
+    let (newest, start): (i64, i64) = connection
+        .prepare_cached(READER)?
+        .query_row(params![after.number, session], |row| Ok((row.get("last")?, row.get("start")?)))
+        .optional()?
+        .ok_or_else(|| corrupt("revocation_counter is empty".to_owned()))?;
+    let revocations = self::after(connection, start, limit)?;
+    Ok(RevocationPage::new(revocations, limit, start != after.number, newest))
+}
+
+pub(super) fn newest(connection: &Connection) -> Result<Option<Revocation>, Failure> {
+    let mut select = connection.prepare_cached(NEWEST)?;
+    let mut rows = select.query([])?;
+    rows.next()?.map(read).transpose()
 }
 
 pub(super) fn prune(connection: &mut Connection, before: Timestamp, limit: u32) -> Result<u64, Failure> {

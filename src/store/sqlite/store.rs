@@ -9,11 +9,14 @@ use rusqlite::Connection;
 
 use super::error::Failure;
 use super::thread::DatabaseThread;
-use super::{account_sessions, accounts, audit, keys, migrate, open, refresh, revocations, sessions};
+use super::{
+    account_sessions, accounts, audit, keys, migrate, open, refresh, replicas, revocations, sessions,
+};
 use crate::domain::account::{Account, CredentialEpoch, Credentials, NewAccount};
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
-use crate::domain::id::{AccountId, AuditEventId, SessionId};
+use crate::domain::feed::{Position, Registration, Renewal};
+use crate::domain::id::{AccountId, AuditEventId, ReplicaId, SessionId};
 use crate::domain::password_hash::{PasswordHash, StoredHash};
 use crate::domain::refresh::{RefreshRecord, RefreshToken, RefreshTokenHash};
 use crate::domain::revocation::Revocation;
@@ -21,7 +24,7 @@ use crate::domain::session::{EndReason, Session, StatusIndex};
 use crate::store::observer::ended;
 use crate::store::{
     DurableStore, EndedSessions, KeyRetirement, MigrationStatus, PasswordChange, Presentation, Refreshed,
-    SealedKey, StoreError, StoreObserver,
+    RevocationPage, SealedKey, StoreError, StoreObserver,
 };
 
 /// Deadline of one call. Longer than SQLite's own wait for another writer, so that a locked file says so.
@@ -215,6 +218,31 @@ impl DurableStore for SqliteStore {
 
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, StoreError> {
         self.call(move |connection| revocations::after(connection, after, limit)).await
+    }
+
+    async fn follow_revocations(&self, after: Position, limit: u32) -> Result<RevocationPage, StoreError> {
+        self.call(move |connection| revocations::follow(connection, after, limit)).await
+    }
+
+    async fn newest_revocation(&self) -> Result<Option<Revocation>, StoreError> {
+        self.call(|connection| revocations::newest(connection)).await
+    }
+
+    async fn register_replica(
+        &self,
+        replica: ReplicaId,
+        followed: Position,
+        lease: Duration,
+    ) -> Result<Renewal, StoreError> {
+        self.call(move |connection| replicas::register(connection, replica, followed, lease)).await
+    }
+
+    async fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+        self.call(move |connection| replicas::all(connection)).await
+    }
+
+    async fn deregister_replica(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        self.call(move |connection| replicas::remove(connection, replica)).await
     }
 
     async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError> {

@@ -79,6 +79,10 @@ families! {
         "Revocations held in memory.";
     REVOCATION_LAG = Kind::Gauge, "gateward_revocation_lag_seconds", [],
         "Age of the last proof that the revocations in memory are complete.";
+    REVOCATION_RESYNCS = Kind::Counter, "gateward_revocation_feed_resyncs_total", ["cause"],
+        "Times the stream of revocations did not count until the durable store was read.";
+    REVOCATION_SOURCE_UP = Kind::Gauge, "gateward_revocation_source_up", ["source"],
+        "Whether a source of revocations proves at present that all are known.";
     LOGINS = Kind::Counter, "gateward_logins_total", ["result"],
         "Login attempts, by result.";
     REFRESHES = Kind::Counter, "gateward_refreshes_total", ["result"],

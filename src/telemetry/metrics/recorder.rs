@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
+use prometheus::{
+    Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
 
 use super::families;
 use super::process::ProcessMetrics;
@@ -12,8 +14,8 @@ use super::register::Registrar;
 use super::routes::RouteMetrics;
 use super::stores::StoreMetrics;
 use crate::telemetry::{
-    AuthResult, ConnectionRefusal, DroppedLines, HashResult, LoginResult, Outcome, RefreshResult,
-    RegistrationResult, RequestClosed,
+    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HashResult, LoginResult, Outcome, RefreshResult,
+    RegistrationResult, RequestClosed, RevocationSource,
 };
 
 /// A metric could not be made, registered or rendered. The families are constants, so this is a
@@ -53,6 +55,8 @@ pub struct Metrics {
     /// [`families::REVOCATIONS`]
     pub revocations: IntGauge,
     revocation_lag: Gauge,
+    revocation_resyncs: IntCounterVec,
+    revocation_source_up: IntGaugeVec,
     logins: IntCounterVec,
     refreshes: IntCounterVec,
     registrations: IntCounterVec,
@@ -97,6 +101,8 @@ impl Metrics {
             open_requests_closed: make.int_counters(families::OPEN_REQUESTS_CLOSED)?,
             revocations: make.int_gauge(families::REVOCATIONS)?,
             revocation_lag: make.gauge(families::REVOCATION_LAG)?,
+            revocation_resyncs: make.int_counters(families::REVOCATION_RESYNCS)?,
+            revocation_source_up: make.int_gauges(families::REVOCATION_SOURCE_UP)?,
             logins: make.int_counters(families::LOGINS)?,
             refreshes: make.int_counters(families::REFRESHES)?,
             registrations: make.int_counters(families::REGISTRATIONS)?,
@@ -117,6 +123,7 @@ impl Metrics {
         RefreshResult::ALL.iter().for_each(|result| add(&self.refreshes, &[result.as_str()], 0));
         RegistrationResult::ALL.iter().for_each(|result| add(&self.registrations, &[result.as_str()], 0));
         HashResult::ALL.iter().for_each(|result| add(&self.hash_jobs, &[result.as_str()], 0));
+        FeedResync::ALL.iter().for_each(|cause| add(&self.revocation_resyncs, &[cause.as_str()], 0));
         ConnectionRefusal::ALL.iter().for_each(|why| add(&self.connections_refused, &[why.as_str()], 0));
         RequestClosed::ALL.iter().for_each(|why| add(&self.open_requests_closed, &[why.as_str()], 0));
     }
@@ -204,6 +211,18 @@ impl Metrics {
     /// The last proof that the revocations in memory are complete is this old.
     pub fn revocation_lag(&self, lag: Duration) {
         self.revocation_lag.set(lag.as_secs_f64());
+    }
+
+    /// The stream of revocations does not count until the durable store was read.
+    pub fn feed_resync(&self, cause: FeedResync) {
+        add(&self.revocation_resyncs, &[cause.as_str()], 1);
+    }
+
+    /// Whether a source of revocations proves at present that all are known.
+    pub fn revocation_source(&self, source: RevocationSource, is_up: bool) {
+        if let Ok(gauge) = self.revocation_source_up.get_metric_with_label_values(&[source.as_str()]) {
+            gauge.set(i64::from(is_up));
+        }
     }
 
     /// A login was tried.

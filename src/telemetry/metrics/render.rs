@@ -31,7 +31,7 @@ mod tests {
 
     use super::super::families::{self, Family, Kind};
     use super::*;
-    use crate::telemetry::{LoginResult, Outcome};
+    use crate::telemetry::{LoginResult, Outcome, RevocationSource};
 
     const DOCUMENTATION: &str = include_str!("../../../docs/metrics.md");
 
@@ -51,6 +51,7 @@ mod tests {
         metrics.watch_actor("sessions");
         metrics.hash_took(Duration::from_millis(250));
         metrics.revocation_lag(Duration::from_millis(1500));
+        metrics.revocation_source(RevocationSource::Stream, true);
         metrics.login(LoginResult::Ok);
         metrics.session_ended("logout");
         metrics

@@ -28,6 +28,7 @@ mod refresh_races;
 mod refresh_reuse;
 mod registration;
 mod replicas;
+mod revocation_feed;
 mod revoked_tokens;
 mod status_list;
 mod stored_hashes;
