@@ -10,10 +10,12 @@
 )]
 
 mod architecture;
+mod fault_checks;
 mod flows;
 mod operations;
 mod proxy;
 mod readme;
+mod replication;
 mod store_contract;
 mod support;
 mod support_checks;

@@ -1,0 +1,6 @@
+//! What three replicas promise together while the edges between them and their stores break.
+
+mod callers;
+mod ended_sessions;
+mod faults;
+mod scenario;
