@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench clean setup setup-test
+.PHONY: help run test check fmt bench model clean setup setup-test
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -37,6 +37,10 @@ fmt: ## format the code
 
 bench: setup ## measure the hot path (criterion)
 	cargo bench --locked
+
+model: setup-test ## check the model of the revocation feed further than the tests do (release, minutes)
+	GATEWARD_MODEL_FAULTS=$(or $(FAULTS),2) GATEWARD_MODEL_STEPS=$(or $(STEPS),9) \
+	  cargo test --release --locked --test it -- model::feed::no_replica --nocapture
 
 clean: ## remove what was built (accounts and keys in .gateward/ stay)
 	cargo clean
