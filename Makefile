@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-open bench-revocation clean setup setup-test
+.PHONY: help run test check fmt bench bench-open bench-revocation model clean setup setup-test
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -43,6 +43,10 @@ bench-open: setup ## measure how soon 100 of 10 000 open WebSockets close when t
 
 bench-revocation: setup-test ## measure how soon ends are known elsewhere, and a million of them
 	cargo bench --locked --bench revocation
+
+model: setup-test ## check the model of the revocation feed further than the tests do (release, minutes)
+	GATEWARD_MODEL_FAULTS=$(or $(FAULTS),2) GATEWARD_MODEL_STEPS=$(or $(STEPS),9) \
+	  cargo test --release --locked --test it -- model::feed::no_replica --nocapture
 
 clean: ## remove what was built (accounts and keys in .gateward/ stay)
 	cargo clean

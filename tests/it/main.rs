@@ -12,6 +12,7 @@
 mod architecture;
 mod fault_checks;
 mod flows;
+mod model;
 mod operations;
 mod proxy;
 mod readme;
