@@ -22,6 +22,7 @@ mod keys;
 mod outage;
 mod random;
 mod refresh;
+mod replica_file;
 mod requests;
 mod revocations;
 mod sessions;

@@ -13,6 +13,7 @@ use super::hasher::HashPlan;
 use super::keys::{self, KeySet, KeysError};
 use super::random::random_bytes;
 use super::refresh::REFRESHES_AT_ONCE;
+use super::replica_file::ReplicaFile;
 use super::revocations::Membership;
 use super::status_indexes::StatusIndexes;
 use super::store_observer::observer;
@@ -89,6 +90,8 @@ pub struct AuthSystem {
     revocations: LiveRevocations,
     workshop: Arc<Workshop>,
     fatal: watch::Receiver<bool>,
+    /// Locked until the process ends.
+    _replica: Option<ReplicaFile>,
 }
 
 impl AuthSystem {
@@ -99,7 +102,13 @@ impl AuthSystem {
     /// See [`StartError`]. Nothing is left running then.
     pub fn start(settings: &Settings, metrics: Arc<Metrics>, clock: Clock) -> Result<Self, StartError> {
         let random = random_bytes().map_err(|error| StartError::Failed(error.to_string()))?;
-        Self::begin(settings, metrics, clock, Some(ReplicaId::new(clock.now(), random)))
+        let fresh = ReplicaId::new(clock.now(), random);
+        let replica = match settings.store.kind {
+            // Registers nowhere.
+            StoreKind::Embedded => ReplicaFile::of(fresh),
+            StoreKind::Postgres { .. } => ReplicaFile::take(&settings.server.data_dir, fresh),
+        };
+        Self::begin(settings, metrics, clock, Some(replica))
     }
 
     /// The same for a command, which admits no requests: it need not know who is refused.
@@ -114,7 +123,7 @@ impl AuthSystem {
         settings: &Settings,
         metrics: Arc<Metrics>,
         clock: Clock,
-        replica: Option<ReplicaId>,
+        replica: Option<ReplicaFile>,
     ) -> Result<Self, StartError> {
         let runtime = runtime()?;
         let Stores { durable, shared, feed } =
@@ -133,7 +142,7 @@ impl AuthSystem {
             durable: Arc::clone(&durable),
             shared: Arc::clone(&shared),
             feed,
-            membership: Membership::new(replica, settings.revocation),
+            membership: Membership::new(replica.as_ref().map(|replica| replica.id), settings.revocation),
             clock,
             parties,
             keys: live_keys,
@@ -174,6 +183,7 @@ impl AuthSystem {
             revocations: live_revocations,
             workshop,
             fatal,
+            _replica: replica,
         })
     }
 

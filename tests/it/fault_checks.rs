@@ -172,7 +172,10 @@ async fn a_fault_hits_one_edge_of_one_replica_of_a_cluster() {
         let answer = cluster.replicas[at].app.get_admin("/readyz").await;
         answer.json::<serde_json::Value>().await.unwrap()
     };
-    let whole = serde_json::json!({"ready": true, "missing": [], "degraded": []});
+    let is_whole = |ready: &serde_json::Value| {
+        let nothing = serde_json::json!([]);
+        ready["ready"] == true && ready["missing"] == nothing && ready["degraded"] == nothing
+    };
     for mode in [Mode::Refuse, Mode::Blackhole, Mode::Delay(Duration::from_secs(1))] {
         cluster.replicas[0].redis.set(mode);
         cluster.replicas[1].postgres.set(mode);
@@ -181,7 +184,7 @@ async fn a_fault_hits_one_edge_of_one_replica_of_a_cluster() {
         assert_eq!(ready(0).await["missing"], serde_json::json!([]), "{mode:?}");
         cluster.heal_edges();
         for at in [0, 1] {
-            assert!(eventually(SOON, || async { ready(at).await == whole }).await, "{mode:?} at {at}");
+            assert!(eventually(SOON, || async { is_whole(&ready(at).await) }).await, "{mode:?} at {at}");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::support::app::{PASSWORD, StoreKind, TestApp, both_kinds};
 use crate::support::app_config::AppBuilder;
 use crate::support::forge::{Parts, claims_of, encoded, signed_hs256};
 use crate::support::oauth::{CLIENT, CLIENT_ID, CLIENT_SECRET, oauth_error};
-use crate::support::services::{PrivatePostgres, services};
+use crate::support::services::{PrivatePostgres, PrivateRedis};
 use crate::support::wait::eventually;
 
 const INACTIVE: &str = r#"{"active":false}"#;
@@ -165,9 +165,9 @@ async fn without_clients_nobody_may_ask() {
 
 #[tokio::test]
 async fn a_gateway_that_cannot_know_calls_nothing_active() {
-    let mut postgres = PrivatePostgres::start();
+    let (mut postgres, mut redis) = (PrivatePostgres::start(), PrivateRedis::start());
     let app = AppBuilder::new(StoreKind::Embedded)
-        .postgres_at(&postgres.new_database(), &services().redis_url())
+        .postgres_at(&postgres.new_database(), &redis.url())
         .config(CLIENT)
         .start()
         .await;
@@ -175,6 +175,7 @@ async fn a_gateway_that_cannot_know_calls_nothing_active() {
     assert_eq!(introspected(&app, &token).await["active"], true);
     assert_eq!(app.get_anonymously("/auth/status-lists/0").await.status(), 200);
     postgres.stop();
+    redis.stop();
     let refused =
         eventually(Duration::from_secs(10), || async { app.introspect(&token).await.status() == 503 });
     assert!(refused.await, "stale revocations go unnoticed");
@@ -185,6 +186,7 @@ async fn a_gateway_that_cannot_know_calls_nothing_active() {
     assert_eq!(list.status(), 503);
     assert!(list.headers().contains_key("retry-after"));
     postgres.start_again();
+    redis.start_again();
     let answers =
         eventually(Duration::from_secs(10), || async { app.introspect(&token).await.status() == 200 });
     assert!(answers.await, "it recovers");

@@ -179,7 +179,7 @@ fn bound(variable: &str, otherwise: usize) -> usize {
 
 #[test]
 fn no_replica_admits_what_was_ended_longer_ago_than_the_bound() {
-    let (faults, steps) = (bound("GATEWARD_MODEL_FAULTS", 2), bound("GATEWARD_MODEL_STEPS", 5));
+    let (faults, steps) = (bound("GATEWARD_MODEL_FAULTS", 2), bound("GATEWARD_MODEL_STEPS", 6));
     check(Bounds { faults, steps, ends: 1, careless: false }).assert_properties();
 }
 
