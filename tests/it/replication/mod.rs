@@ -4,3 +4,4 @@ mod callers;
 mod ended_sessions;
 mod faults;
 mod scenario;
+mod stale;
