@@ -12,9 +12,9 @@
 //! | [`config`] | where values come from; the checked settings | `domain` |
 //! | [`store`] | two kinds of durable and shared store behind one contract | `domain`, settings |
 //! | [`live`] | what a request may read without waiting; the token check | `domain` |
-//! | [`actors`] | the part that may wait: accounts, sessions, hashing, revocations | `store`, `live`, `config`, `domain`, `telemetry` |
+//! | [`actors`] | the part that may wait: accounts, sessions, hashing, revocations, keys | `store`, `live`, `config`, `domain`, `telemetry` |
 //! | [`api`] | `/auth/*`, keys, docs; the admin and demo routers (axum) | `actors`, `live`, `domain`, `telemetry` |
-//! | [`gateway`] | the proxy (pingora): edge, admission, headers, upstreams | `api`, `live`, `domain`, `telemetry`, settings |
+//! | [`gateway`] | the proxy (pingora): edge, admission, headers, upstreams | `api`, `actors`, `live`, `domain`, `telemetry`, settings |
 //! | [`telemetry`] | log lines and metrics, every name in one place | nothing of ours |
 //! | [`app`] | puts it together; start and stop order | everything |
 //! | [`cli`] | the command line | `app`, `config`, `domain` |

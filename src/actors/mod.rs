@@ -1,4 +1,4 @@
-//! The part that may wait: accounts, sessions, password hashing, revocations.
+//! The part that may wait: accounts, sessions, password hashing, revocations, keys.
 //!
 //! [`AuthSystem::start`] builds the stores and the tree of actors on a tokio runtime of its own;
 //! everybody else holds an [`AuthHandle`]. The rules:

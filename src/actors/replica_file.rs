@@ -3,15 +3,15 @@
 //! A registration outlives a `kill -9`, and while Redis is out every end waits for it until it is void. A process
 //! that starts again in the same place is the same replica: it takes the registration of the dead one over. Its id
 //! is kept in the data directory, with the host and its boot, and locked while the process lives. Whoever finds
-//! the file locked, copied to another host or from before a reboot is somebody else: two replicas of one id would hide
-//! behind each other. Where the kernel does not tell host and boot, every start is a new replica.
+//! the file locked, copied, or from before a reboot is somebody else: two replicas of one id would hide
+//! behind each other. Without a data directory, which a replica with everything in its configuration does not
+//! need, and where the kernel does not tell host and boot, every start is a new replica.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use super::keys::make_private_dir;
 use crate::domain::id::ReplicaId;
 
 /// The file inside the data directory: the id, a space, the place, a line.
@@ -45,14 +45,16 @@ impl ReplicaFile {
     }
 
     fn take_at(data_dir: &Path, fresh: ReplicaId, place: &str) -> std::io::Result<Self> {
-        make_private_dir(data_dir)?;
         let path = data_dir.join(FILE);
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         file.try_lock()?;
+        // A copy on the same host is another file.
+        let found = file.metadata()?;
+        let place = format!("{place} {}:{}", found.dev(), found.ino());
         let mut text = String::new();
         (&file).take(1024).read_to_string(&mut text)?;
-        let known = text.trim_end().split_once(' ').filter(|(_, known)| *known == place);
+        let known = text.trim_end().split_once(' ').filter(|(_, known)| *known == place.as_str());
         let id = match known.and_then(|(id, _)| id.parse().ok()) {
             Some(id) => id,
             None => {
@@ -102,6 +104,15 @@ mod tests {
             std::fs::write(dir.path().join(FILE), damaged).unwrap();
             assert_eq!(ReplicaFile::take_at(dir.path(), id(4), "other boot2").unwrap().id, id(4));
         }
+    }
+
+    #[test]
+    fn a_copy_of_the_data_directory_is_another_replica() {
+        let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        drop(ReplicaFile::take_at(dir.path(), id(1), "host boot").unwrap());
+        std::fs::copy(dir.path().join(FILE), copy.path().join(FILE)).unwrap();
+        assert_eq!(ReplicaFile::take_at(copy.path(), id(2), "host boot").unwrap().id, id(2));
+        assert_eq!(ReplicaFile::take_at(dir.path(), id(3), "host boot").unwrap().id, id(1));
     }
 
     #[test]

@@ -82,6 +82,30 @@ impl From<KeysError> for StartError {
     }
 }
 
+/// What the system is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// To admit requests.
+    Replica,
+    /// To do one thing and stop.
+    Command,
+}
+
+impl Role {
+    fn replica(self, settings: &Settings, clock: Clock) -> Result<Option<ReplicaFile>, StartError> {
+        if self == Self::Command {
+            return Ok(None);
+        }
+        let random = random_bytes().map_err(|error| StartError::Failed(error.to_string()))?;
+        let fresh = ReplicaId::new(clock.now(), random);
+        Ok(Some(match settings.store.kind {
+            // Registers nowhere.
+            StoreKind::Embedded => ReplicaFile::of(fresh),
+            StoreKind::Postgres { .. } => ReplicaFile::take(&settings.server.data_dir, fresh),
+        }))
+    }
+}
+
 /// The running system. Dropping it stops everything at once; see [`AuthSystem::stop`].
 pub struct AuthSystem {
     runtime: Option<Runtime>,
@@ -101,14 +125,7 @@ impl AuthSystem {
     /// # Errors
     /// See [`StartError`]. Nothing is left running then.
     pub fn start(settings: &Settings, metrics: Arc<Metrics>, clock: Clock) -> Result<Self, StartError> {
-        let random = random_bytes().map_err(|error| StartError::Failed(error.to_string()))?;
-        let fresh = ReplicaId::new(clock.now(), random);
-        let replica = match settings.store.kind {
-            // Registers nowhere.
-            StoreKind::Embedded => ReplicaFile::of(fresh),
-            StoreKind::Postgres { .. } => ReplicaFile::take(&settings.server.data_dir, fresh),
-        };
-        Self::begin(settings, metrics, clock, Some(replica))
+        Self::begin(settings, metrics, clock, Role::Replica)
     }
 
     /// The same for a command, which admits no requests: it need not know who is refused.
@@ -116,14 +133,14 @@ impl AuthSystem {
     /// # Errors
     /// See [`StartError`].
     pub fn for_command(settings: &Settings, metrics: Arc<Metrics>, clock: Clock) -> Result<Self, StartError> {
-        Self::begin(settings, metrics, clock, None)
+        Self::begin(settings, metrics, clock, Role::Command)
     }
 
     fn begin(
         settings: &Settings,
         metrics: Arc<Metrics>,
         clock: Clock,
-        replica: Option<ReplicaFile>,
+        role: Role,
     ) -> Result<Self, StartError> {
         let runtime = runtime()?;
         let Stores { durable, shared, feed } =
@@ -131,11 +148,12 @@ impl AuthSystem {
         runtime.block_on(prepare_schema(&*durable, settings.store.migrate))?;
         let (key_set, live_keys) =
             runtime.block_on(KeySet::load(&settings.token, &settings.server.data_dir, &*durable, clock))?;
+        let replica = role.replica(settings, clock)?;
         let (revocation_publisher, live_revocations) = revocations_channel(settings.revocation.max_staleness);
         let parties =
             Parties { issuer: settings.token.issuer.clone(), audience: settings.token.audience.clone() };
         let check = TokenCheck::new(parties.clone(), live_keys.clone(), live_revocations.clone(), clock);
-        EndReason::ALL.iter().for_each(|reason| metrics.watch_session_ends(reason.as_str()));
+        EndReason::OF_SESSIONS.iter().for_each(|reason| metrics.watch_session_ends(reason.as_str()));
         let slots = Slots { accounts: Slot::empty(), sessions: Slot::empty(), keys: Slot::empty() };
         let (fatal_sender, fatal) = watch::channel(false);
         let workshop = Arc::new(Workshop {
@@ -173,7 +191,11 @@ impl AuthSystem {
             .block_on(Supervisor::spawn(None, Supervisor, parts))
             .map_err(|error| StartError::Failed(format!("the actors did not start: {error}")))?;
         if replica.is_some() {
-            runtime.block_on(first_look(&live_revocations))?;
+            let known = runtime.block_on(first_look(&live_revocations));
+            if known.is_err() {
+                runtime.block_on(workshop.membership.leave(&*durable));
+            }
+            known?;
         }
         let handle = AuthHandle::new(slots, settings.password.hash_queue, durable, shared, metrics);
         Ok(Self {

@@ -117,9 +117,13 @@ async fn describe(state: &ApiState, token: &str) -> Result<IntrospectionBody, Pr
     let judged = state.check.check(token);
     // Asked after the check: what was fresh before it may not be any more.
     state.issuer.status_lists.fresh()?;
-    if let Ok(verified) = judged {
-        let email = verified.claims().email();
-        return Ok(read_claims(token).map_or_else(inactive, |claims| access_token(claims, email)));
+    match judged {
+        Ok(verified) => {
+            let email = verified.claims().email();
+            return Ok(read_claims(token).map_or_else(inactive, |claims| access_token(claims, email)));
+        }
+        Err(refusal) if refusal.is_our_fault() => return Err(Problem::unavailable()),
+        Err(_) => {}
     }
     Ok(match refresh_token(state, token).await? {
         Some(facts) if facts.standing == Standing::Live => of_refresh_token(state, &facts),

@@ -69,8 +69,8 @@ async fn end(state: &ApiState, facts: &RequestFacts, request: Request<Body>) -> 
         Err(denied) => return Err(denied.problem),
     };
     let scope = match (scope(request).await?, &caller) {
-        // Ending an ended session is done already: a retry after a lost answer gets the same 204.
-        (ScopeWord::Local, Err(_)) => return Ok(()),
+        // It has ended; a retry after a lost answer gets the same 204, once nobody else can admit it any more.
+        (ScopeWord::Local, Err(_)) => return Ok(state.auth.reaffirm_ends().await?),
         (ScopeWord::Local, Ok(_)) => LogoutScope::Local,
         (ScopeWord::Others, _) => LogoutScope::Others,
         (ScopeWord::Global, _) => LogoutScope::Global,

@@ -70,11 +70,13 @@ pub enum EndReason {
     Operator,
     /// The key that signed its tokens was retired.
     KeyRetired,
+    /// A reason that a newer version knows: ended it is.
+    Other,
 }
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Logout,
         Self::LogoutElsewhere,
         Self::AccountDisabled,
@@ -84,6 +86,19 @@ impl EndReason {
         Self::TokenRevoked,
         Self::Operator,
         Self::KeyRetired,
+        Self::Other,
+    ];
+
+    /// Those that end sessions one by one.
+    pub const OF_SESSIONS: [Self; 8] = [
+        Self::Logout,
+        Self::LogoutElsewhere,
+        Self::AccountDisabled,
+        Self::AccountDeleted,
+        Self::PasswordChanged,
+        Self::RefreshTokenReused,
+        Self::TokenRevoked,
+        Self::Operator,
     ];
 
     /// The word that stores and logs keep.
@@ -98,12 +113,13 @@ impl EndReason {
             Self::TokenRevoked => "token_revoked",
             Self::Operator => "operator",
             Self::KeyRetired => "key_retired",
+            Self::Other => "other",
         }
     }
 
-    /// The reason behind a stored word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    /// The reason behind a stored word. One that means nothing here ends a session all the same.
+    pub fn parse(word: &str) -> Self {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word).unwrap_or(Self::Other)
     }
 }
 

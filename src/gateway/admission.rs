@@ -163,7 +163,8 @@ impl Admission {
     ) -> Result<Admitted, Refused> {
         let Some(undecided) = refused.undecided.take() else { return Err(refused) };
         let Undecided { route, caller } = *undecided;
-        if route.on_stale != OnStale::Check {
+        // The store is asked about the session; about the key it was asked a moment ago, or not.
+        if route.on_stale != OnStale::Check || !self.check.key_is_current(&caller) {
             return Err(refused);
         }
         // Entered before the question: what ends after the answer cuts it.

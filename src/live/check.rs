@@ -12,8 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::{Clock, IdentityValues, KeyMark, LiveKeys, LiveRevocations, OpenRequests};
-use crate::domain::clock::Timestamp;
+use super::{Clock, IdentityValues, KeyMark, LiveKeys, LiveRevocations, Moment, OpenRequests};
 use crate::domain::keyring::{Keyring, SigningKey};
 use crate::domain::token::{self, Parties, TokenRefusal, VerifiedClaims};
 
@@ -147,8 +146,8 @@ impl TokenCheck {
             }
             None => {
                 self.misses.fetch_add(1, Ordering::Relaxed);
-                let claims = token::verify(token, &self.parties, &keys, now)
-                    .map_err(|why| self.judged(why, token, now))?;
+                let claims =
+                    token::verify(token, &self.parties, &keys, now).map_err(|why| self.judged(why, token))?;
                 let key = self.key_of(token, &keys).ok_or(TokenRefusal::UnknownHeader)?;
                 let identity = IdentityValues::of(&claims);
                 let (mark, key_good_at) = (KeyMark::of(key.kid()), AtomicU64::new(0));
@@ -163,6 +162,12 @@ impl TokenCheck {
             return Err(TokenRefusal::SessionEnded);
         }
         Ok(verified)
+    }
+
+    /// Whether the key of a verified token is good by what the store held a moment ago.
+    pub fn key_is_current(&self, verified: &Verified) -> bool {
+        let (epoch, keys) = (self.revocations.key_epoch(), self.keys.load());
+        self.keys.is_fresh(Moment::now()) && self.check_key(verified, &keys, epoch).is_ok()
     }
 
     /// Whether the key of a verified token is good. One comparison, unless something about keys has changed.
@@ -187,13 +192,13 @@ impl TokenCheck {
 
     /// A header that no key makes: it may be of a retired key, or of one that the others have made while this
     /// process could not read the store. Memory only, whatever is sent.
-    fn judged(&self, why: TokenRefusal, token: &str, now: Timestamp) -> TokenRefusal {
+    fn judged(&self, why: TokenRefusal, token: &str) -> TokenRefusal {
         if why != TokenRefusal::UnknownHeader {
             return why;
         }
         match token.split('.').next().and_then(token::kid_of_our_form) {
             Some(kid) if self.revocations.contains_key(&kid) => TokenRefusal::KeyRetired,
-            Some(_) if !self.keys.is_fresh(now) => TokenRefusal::KeysStale,
+            Some(_) if !self.keys.is_fresh(Moment::now()) => TokenRefusal::KeysStale,
             Some(_) | None => why,
         }
     }
@@ -319,9 +324,9 @@ mod tests {
         let kid = "A".repeat(43);
         let header = crate::domain::keyring::access_token_header("EdDSA", &kid);
         let token = format!("{header}.e30.AAAA");
-        keys.mark_followed(NOW);
+        keys.mark_followed(Moment::now());
         assert_eq!(check.check(&token).map(|_| ()), Err(TokenRefusal::UnknownHeader));
-        keys.mark_followed(Timestamp::from_unix_millis(NOW.unix_millis() - 1000));
+        keys.mark_followed(Moment::NEVER);
         assert_eq!(check.check(&token).map(|_| ()), Err(TokenRefusal::KeysStale));
         assert_eq!(
             check.check("e30.e30.AAAA").map(|_| ()),

@@ -1,6 +1,6 @@
 //! What a request may read without waiting.
 //!
-//! Actors publish here; requests read. A read takes no lock that a writer could hold for long, asks no
+//! Actors publish here; requests read, and enter themselves among the open ones. A read takes no lock that a writer could hold for long, asks no
 //! actor and no database. Each publisher is the only writer of its part and is not `Clone`.
 //!
 //! [`TokenCheck::check`] is the one place that decides whether a token is valid *now*; the proxy and the

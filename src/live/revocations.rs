@@ -127,6 +127,10 @@ impl RevocationPublisher {
         for revocation in revocations {
             match &revocation.revoked {
                 Revoked::Session { id, status_index } => {
+                    if ended.contains_key(id) {
+                        // Read again: what it had open was closed the first time.
+                        continue;
+                    }
                     let status_index = status_index.map_or(-1, |index| index.0);
                     ended.insert(*id, Ended { forget_at: revocation.forget_at, status_index });
                     // Behind the line above: see `live::open`.
@@ -135,8 +139,8 @@ impl RevocationPublisher {
                 Revoked::Key { kid } => {
                     if self.0.keys.pin().insert(kid.clone(), revocation.forget_at).is_none() {
                         self.0.key_epoch.fetch_add(1, Ordering::Release);
+                        self.0.open.end_key(KeyMark::of(kid));
                     }
-                    self.0.open.end_key(KeyMark::of(kid));
                 }
             }
         }

@@ -13,7 +13,7 @@ use crate::domain::key_schedule::{
     ALLOWANCE, KEEP, KeyLife, KeyState, NotRetirable, RotationRule, Schedule, retirable, schedule,
 };
 use crate::domain::keyring::{KeyAlgorithm, Keyring, SigningKey};
-use crate::live::{Clock, KeyPublisher, LiveKeys, keys_channel};
+use crate::live::{Clock, KeyPublisher, LiveKeys, Moment, keys_channel};
 use crate::store::{DurableStore, EndedSessions, KeyRetirement, StoreError};
 
 /// How often a change is tried against the changes of others.
@@ -114,7 +114,7 @@ impl KeySet {
             key_encryption_key: settings.key_encryption_key.clone(),
             data_dir: data_dir.to_owned(),
         };
-        let asked_at = clock.now();
+        let asked_at = Moment::now();
         let stored = rotation.follow(store, clock).await?;
         let mut opened = Opened::new();
         let ring = rotation.ring(&stored, &mut opened, 1, clock.now())?;
@@ -132,7 +132,7 @@ impl KeySet {
         let Some(rotation) = &self.rotation else { return Ok(()) };
         let mut state = self.state.lock().await;
         let State { publisher, opened } = &mut *state;
-        let asked_at = clock.now();
+        let asked_at = Moment::now();
         let stored = rotation.follow(store, clock).await?;
         let before = publisher.ring();
         let ring = rotation.ring(&stored, opened, before.generation().saturating_add(1), clock.now())?;

@@ -10,12 +10,11 @@ use crate::domain::feed::{Position, Registration, Renewal};
 use crate::domain::id::ReplicaId;
 use crate::store::{StoreError, columns};
 
-/// Losing the last renewal in a crash makes a registration older, never younger: it need not wait for the disk.
-/// A position that is none of this store's counts as none: the replica has not read what came in its place.
+/// Waits for the disk: a renewal that a crash takes back would let writers give the replica up too soon. A position that is none of this store's counts as none: the replica has not read what came in its place.
 const RENEW: &str = "UPDATE replicas SET lease_ms = $4, seen_at = clock_timestamp(), followed = \
     CASE WHEN $2 <= (SELECT last FROM revocation_counter) AND NOT EXISTS \
     (SELECT 1 FROM revocations WHERE number = $2 AND session_id IS DISTINCT FROM $3) THEN $2 ELSE 0 END \
-    FROM (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed WHERE id = $1";
+    WHERE id = $1";
 
 /// Waits for the disk. It has followed nothing yet, or will say so with its next renewal.
 const REGISTER: &str = "INSERT INTO replicas (id, followed, lease_ms, seen_at) \

@@ -133,6 +133,8 @@ async fn an_end_that_a_replica_may_not_have_heard_of_is_not_acknowledged() {
     problem(try_logout(&one, &token).await, 503, "unavailable").await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(one.get("/private", &token).await.status(), 401, "ended for whoever heard of it");
+    problem(try_logout(&one, &token).await, 503, "unavailable").await;
+    assert_eq!(revoke(&one, &token).await.status(), 503, "nor when it is tried again, in whatever way");
     let disable = ["user", "disable", email.as_str()];
     assert_eq!(one.cli(&disable, "").await.status.code(), Some(69), "nor to a command");
     assert_eq!(one.cli(&disable, "").await.status.code(), Some(69), "nor when nothing is left to end");
@@ -142,6 +144,12 @@ async fn an_end_that_a_replica_may_not_have_heard_of_is_not_acknowledged() {
         .await
         .unwrap();
     assert!(one.cli(&disable, "").await.status.success());
+    assert_eq!(try_logout(&one, &token).await.status(), 204);
+    assert_eq!(revoke(&one, &token).await.status(), 200);
+}
+
+async fn revoke(app: &TestApp, token: &str) -> Response {
+    app.request(Method::POST, "/auth/revoke").form(&[("token", token)]).send().await.unwrap()
 }
 
 #[tokio::test]

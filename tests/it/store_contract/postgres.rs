@@ -141,13 +141,15 @@ async fn rows_from_foreign_hands_are_corrupt() {
     let raw = Raw::connect(&url).await;
     raw.run("ALTER TABLE accounts DROP CONSTRAINT accounts_status_check; UPDATE accounts SET status = 'odd'")
         .await;
-    raw.run("UPDATE sessions SET revoked_reason = 'boredom'; UPDATE revocations SET reason = ''").await;
+    raw.run("UPDATE sessions SET revoked_reason = 'of a newer version'; UPDATE revocations SET reason = 'likewise'")
+        .await;
 
     assert!(is_corrupt(&store.account(account.id).await));
     assert!(is_corrupt(&store.accounts(None, 10).await));
     assert!(is_corrupt(&store.credentials("person@example.com").await));
-    assert!(is_corrupt(&store.session(session.id).await));
-    assert!(is_corrupt(&store.revocations_after(0, 10).await));
+    let state = store.session(session.id).await.unwrap().unwrap().state;
+    assert_eq!(state, SessionState::Revoked { at: NOW, reason: EndReason::Other }, "ended it is");
+    assert_eq!(store.revocations_after(0, 10).await.unwrap()[0].reason, EndReason::Other);
 
     raw.run("UPDATE accounts SET status = 'active', roles = ARRAY['a', NULL]").await;
     assert!(is_corrupt(&store.account(account.id).await));

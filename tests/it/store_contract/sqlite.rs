@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gateward::domain::session::EndReason;
+use gateward::domain::session::{EndReason, SessionState};
 use gateward::store::sqlite::SqliteStore;
 use gateward::store::{DurableStore, StoreError};
 use rusqlite::Connection;
@@ -72,10 +72,14 @@ async fn rows_from_foreign_hands_are_corrupt() {
         assert!(is_corrupt(&store.accounts(None, 10).await), "{change}");
         assert!(is_corrupt(&store.credentials("person@example.com").await), "{change}");
     }
-    for change in ["revoked_reason = 'boredom'", "revoked_reason = NULL"] {
-        run(&format!("UPDATE sessions SET {change}"));
-        assert!(is_corrupt(&store.session(session.id).await), "{change}");
-    }
+    run(
+        "UPDATE sessions SET revoked_reason = 'of a newer version'; UPDATE revocations SET reason = 'likewise'",
+    );
+    let state = store.session(session.id).await.unwrap().unwrap().state;
+    assert_eq!(state, SessionState::Revoked { at: NOW, reason: EndReason::Other }, "ended it is");
+    assert_eq!(store.revocations_after(0, 10).await.unwrap()[0].reason, EndReason::Other);
+    run("UPDATE sessions SET revoked_reason = NULL");
+    assert!(is_corrupt(&store.session(session.id).await));
     run("UPDATE revocations SET session_id = x'01'");
     assert!(is_corrupt(&store.revocations_after(0, 10).await));
 

@@ -181,6 +181,8 @@ async fn accept(listener: std::net::TcpListener, shared: Arc<Mutex<Shared>>) {
     let listener = TcpListener::from_std(listener).expect("inside a runtime");
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
+        // Else every answer in two writes waits for a delayed acknowledgement, some 40 ms.
+        let _gone = stream.set_nodelay(true);
         let connection = {
             let mut shared = shared.lock().expect("no holder panicked");
             shared.connections.push(Vec::new());
