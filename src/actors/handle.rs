@@ -21,7 +21,8 @@ use crate::store::{DurableStore, SharedStore};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{HashResult, RefreshResult};
 
-/// Calls that only ask a store: how many at once.
+/// Calls that only ask a store: how many at once. Refreshes, which anybody can ask for, have as many of their own,
+/// so that a flood of them keeps nobody from logging out.
 const STORE_PERMITS: usize = 512;
 /// Calls on the way of a protected request, made only while revocations are stale.
 const CONFIRM_PERMITS: usize = 16;
@@ -41,6 +42,7 @@ pub struct AuthHandle {
     hash_permits: Arc<Semaphore>,
     store_permits: Arc<Semaphore>,
     confirm_permits: Arc<Semaphore>,
+    refresh_permits: Arc<Semaphore>,
     durable: Arc<dyn DurableStore>,
     shared: Arc<dyn SharedStore>,
     metrics: Arc<Metrics>,
@@ -59,6 +61,7 @@ impl AuthHandle {
             hash_permits: Arc::new(Semaphore::new(hash_queue)),
             store_permits: Arc::new(Semaphore::new(STORE_PERMITS)),
             confirm_permits: Arc::new(Semaphore::new(CONFIRM_PERMITS)),
+            refresh_permits: Arc::new(Semaphore::new(STORE_PERMITS)),
             durable,
             shared,
             metrics,
@@ -89,8 +92,9 @@ impl AuthHandle {
     /// # Errors
     /// [`AuthError::InvalidRefreshToken`], or a fault of ours.
     pub async fn refresh(&self, ask: Refresh) -> Result<TokenPair, AuthError> {
-        let (job, pending) =
-            self.store_job(ask).inspect_err(|_| self.metrics.refresh(RefreshResult::Busy))?;
+        let permit =
+            permit(&self.refresh_permits).inspect_err(|_| self.metrics.refresh(RefreshResult::Busy))?;
+        let (job, pending) = Job::new(ask, permit, STORE_DEADLINE);
         reach(&self.slots.sessions, SessionsMessage::Refresh(job), pending).await
     }
 

@@ -96,6 +96,8 @@ pub(super) async fn delete(
     let mut count = 0;
     loop {
         let Some(ended) = shop.durable.delete_account(account, epoch, last, shop.clock.now()).await? else {
+            // It may have gone by a try that was not acknowledged.
+            shop.publish_ended(EndedSessions::default()).await?;
             return Ok(None);
         };
         let more = ended.more;

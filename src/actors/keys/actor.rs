@@ -10,6 +10,7 @@ use super::key_set::{KeyRefusal, ListedKey, RetireKey, RotateKey};
 use crate::actors::AuthError;
 use crate::actors::job::{self, Job};
 use crate::actors::supervisor::Workshop;
+use crate::store::EndedSessions;
 
 /// Between two looks at the store.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
@@ -84,7 +85,11 @@ impl Actor for Keys {
                 let done = shop.key_set.retire(&*shop.durable, shop.clock, &ask).await.map_err(failed)?;
                 let ended = match done {
                     Ok(ended) => ended,
-                    Err(refusal) => return Ok(Err(refusal)),
+                    Err(refusal) => {
+                        // It may have been retired by a try that was not acknowledged.
+                        shop.publish_ended(EndedSessions::default()).await?;
+                        return Ok(Err(refusal));
+                    }
                 };
                 let published = shop.publish_ended(ended).await;
                 refresh(&shop).await;
