@@ -24,6 +24,7 @@ mod proxy;
 mod report;
 pub mod request;
 mod respond;
+mod upgrade_connection;
 mod upstream;
 mod without_proxy;
 

@@ -228,7 +228,11 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let upstream = context.admitted()?.upstream();
         context.tries += 1;
-        self.upstreams.next(upstream).ok_or_else(|| {
+        let next = match context.arrival()?.request.upgrade() {
+            Upgrade::WebSocket => self.upstreams.next_for_upgrade(upstream),
+            Upgrade::None | Upgrade::Ignored => self.upstreams.next(upstream),
+        };
+        next.ok_or_else(|| {
             Error::explain(ErrorType::ConnectError, "no server of the upstream has an address").into_up()
         })
     }

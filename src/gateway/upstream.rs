@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use pingora::upstreams::peer::HttpPeer;
 use tokio::sync::watch;
 
+use super::upgrade_connection::UpgradeConnector;
+
 /// Between two resolutions.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
 /// How long a resolver may take.
@@ -22,6 +24,9 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_IDLE: Duration = Duration::from_secs(4);
 /// Longest stall when sending a request.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Keeps the connections of upgrades apart from the others.
+const UPGRADES: u64 = 1;
 
 /// A service, as configured.
 #[derive(Debug, Clone)]
@@ -73,6 +78,17 @@ impl Upstreams {
         let turn = upstream.turn.fetch_add(1, Ordering::Relaxed);
         let at = turn.checked_rem(peers.len())?;
         peers.get(at).cloned().map(Box::new)
+    }
+
+    /// The same, for a request that asks for another protocol.
+    pub fn next_for_upgrade(&self, index: usize) -> Option<Box<HttpPeer>> {
+        let mut peer = self.next(index)?;
+        // A group of its own, never kept: no such connection serves another request, and none of those this one.
+        peer.group_key = UPGRADES;
+        peer.options.idle_timeout = Some(Duration::ZERO);
+        let timeout = self.0.get(index)?.settings.connect_timeout;
+        peer.options.custom_l4 = Some(Arc::new(UpgradeConnector { timeout }));
+        Some(peer)
     }
 
     /// How many servers there are to try.

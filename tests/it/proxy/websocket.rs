@@ -60,6 +60,33 @@ async fn websocket_with_a_token_works_both_ways() {
     }
 }
 
+/// The service's `101` may arrive before the proxy library has noticed that the request has no body.
+#[tokio::test]
+async fn every_websocket_of_a_fast_service_lives() {
+    let front = front().await;
+    for number in 0..400 {
+        let (mut socket, _) = connect_async(request(&front, "/public/ws", None)).await.unwrap();
+        socket.send(Message::text("hello")).await.unwrap();
+        let back = tokio::time::timeout(PROMPT, socket.next()).await.unwrap();
+        assert!(matches!(&back, Some(Ok(text)) if *text == Message::text("hello")), "{number}: {back:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_the_service_refuses_leaves_nothing_behind() {
+    let front = front().await;
+    for path in ["/public/no", "/public/plain"] {
+        front.app.recorder.reply_at(path, Reply::Describe);
+    }
+    for _ in 0..5 {
+        match connect_async(request(&front, "/public/no", None)).await {
+            Err(Error::Http(answer)) => assert_eq!(answer.status(), 200),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(front.app.get_anonymously("/public/plain").await.status(), 200);
+    }
+}
+
 #[tokio::test]
 async fn websocket_without_a_valid_token_is_refused_and_nothing_is_forwarded() {
     let front = front().await;
