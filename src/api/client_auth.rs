@@ -65,15 +65,22 @@ pub fn authenticate_client(
     facts: &RequestFacts,
     form: FormCredentials,
 ) -> Result<Asker, Response> {
+    let named = form.id.clone();
     let of_form = match (form.id, form.secret) {
         (Some(id), Some(secret)) => Some((id, secret)),
         (None, Some(_)) => return Err(invalid_request("client_secret needs client_id")),
         (_, None) => None,
     };
     let right = match (&facts.basic, of_form, &facts.presented) {
-        (Some(_), Some(_), _) => return Err(invalid_request("authenticate in one way")),
-        (Some(basic), None, _) => basic.parts().is_some_and(|(id, secret)| knows(clients, id, secret)),
-        (None, Some((id, secret)), _) => clients.knows(&id, &secret),
+        (Some(_), Some(_), _)
+        | (None, Some(_), Presented::Bearer(_) | Presented::Malformed | Presented::Several) => {
+            return Err(invalid_request("authenticate in one way"));
+        }
+        (Some(basic), None, _) => basic.parts().is_some_and(|(id, secret)| {
+            named.as_ref().is_none_or(|named| *named == id || form_decoded(&id).as_ref() == Some(named))
+                && knows(clients, id, secret)
+        }),
+        (None, Some((id, secret)), Presented::Nothing) => clients.knows(&id, &secret),
         // A scheme that no client of ours uses, or several lines: credentials, and none that we can check.
         (None, None, Presented::Malformed | Presented::Several) => false,
         (None, None, Presented::Nothing | Presented::Bearer(_)) => return Ok(Asker::Anybody),

@@ -7,12 +7,12 @@ use http::{Request, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::bearer::{Caller, Denied, authenticate};
+use super::bearer::{Caller, Denied, Presented, authenticate};
 use super::body;
 use super::problem::{Problem, ProblemBody};
 use super::state::{ApiState, RequestFacts};
-use crate::actors::{Logout, LogoutScope};
-use crate::domain::token::TokenRefusal;
+use crate::actors::{Logout, LogoutScope, Principal};
+use crate::domain::token::{TokenRefusal, read_claims};
 
 /// Which sessions end.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -68,14 +68,26 @@ async fn end(state: &ApiState, facts: &RequestFacts, request: Request<Body>) -> 
         Err(Denied { undecided: Some(caller), .. }) => Ok(Caller(caller)),
         Err(denied) => return Err(denied.problem),
     };
-    let scope = match (scope(request).await?, &caller) {
-        // It has ended; a retry after a lost answer gets the same 204, once nobody else can admit it any more.
-        (ScopeWord::Local, Err(_)) => return Ok(state.auth.reaffirm_ends().await?),
-        (ScopeWord::Local, Ok(_)) => LogoutScope::Local,
-        (ScopeWord::Others, _) => LogoutScope::Others,
-        (ScopeWord::Global, _) => LogoutScope::Global,
+    let scope = match scope(request).await? {
+        ScopeWord::Local => LogoutScope::Local,
+        ScopeWord::Others => LogoutScope::Others,
+        ScopeWord::Global => LogoutScope::Global,
     };
-    Ok(state.auth.logout(Logout { by: caller?.principal(), scope }).await?)
+    let by = match caller {
+        Ok(caller) => caller.principal(),
+        // Ending an ended session again is the same 204. But an earlier try may have been refused, or its answer
+        // lost, before every replica could know: that it is done, only the durable store can say.
+        Err(problem) if scope == LogoutScope::Local => ended_principal(facts).ok_or(problem)?,
+        Err(problem) => return Err(problem),
+    };
+    Ok(state.auth.logout(Logout { by, scope }).await?)
+}
+
+/// Whose token it was, of a session that has ended: its signature and claims were found good before that.
+fn ended_principal(facts: &RequestFacts) -> Option<Principal> {
+    let Presented::Bearer(token) = facts.presented.borrowed() else { return None };
+    let claims = read_claims(token)?;
+    Some(Principal { account_id: claims.sub, session_id: claims.sid })
 }
 
 async fn scope(request: Request<Body>) -> Result<ScopeWord, Problem> {

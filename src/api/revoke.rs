@@ -22,8 +22,7 @@ use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
 use super::token_form::{self, TokenForm};
 use crate::actors::Revoke;
-use crate::domain::refresh::Standing;
-use crate::domain::token::TokenRefusal;
+use crate::domain::token::{TokenRefusal, read_claims};
 
 /// Revoke a token.
 ///
@@ -55,39 +54,30 @@ pub async fn revoke(State(state): State<ApiState>, facts: RequestFacts, request:
 
 async fn end(state: &ApiState, token: &str) -> Result<(), Problem> {
     match meant(state, token).await? {
-        Meant::Session(ask) => Ok(state.auth.revoke(ask).await?),
-        Meant::Ended => Ok(state.auth.reaffirm_ends().await?),
-        Meant::Nothing => Ok(()),
+        // Also what has ended: an earlier try may have been refused before every replica could know.
+        Some(ask) => Ok(state.auth.revoke(ask).await?),
+        None => Ok(()),
     }
 }
 
-/// What a token stands for.
-enum Meant {
-    /// A session that may be alive.
-    Session(Revoke),
-    /// One that has ended, which an earlier try may have done without an answer.
-    Ended,
-    /// Nothing that we know.
-    Nothing,
-}
-
-async fn meant(state: &ApiState, token: &str) -> Result<Meant, Problem> {
+/// The session that a token stands for.
+async fn meant(state: &ApiState, token: &str) -> Result<Option<Revoke>, Problem> {
     match state.check.check(token) {
         Ok(verified) => {
             let claims = verified.claims();
             let (account_id, session_id) = (claims.account_id(), claims.session_id());
-            return Ok(Meant::Session(Revoke { account_id, session_id }));
+            return Ok(Some(Revoke { account_id, session_id }));
         }
-        Err(TokenRefusal::SessionEnded) => return Ok(Meant::Ended),
+        Err(TokenRefusal::SessionEnded) => {
+            let claims = read_claims(token);
+            return Ok(claims.map(|claims| Revoke { account_id: claims.sub, session_id: claims.sid }));
+        }
         Err(refusal) if refusal.is_our_fault() => return Err(Problem::unavailable()),
         Err(_) => {}
     }
     // A refusal counts only from a gateway that knows: else the answer would be a 200 for nothing.
     state.issuer.status_lists.fresh()?;
-    Ok(match refresh_token(state, token).await? {
-        None => Meant::Nothing,
-        Some(facts) if facts.standing == Standing::Dead => Meant::Ended,
-        // One that was used already counts, too: who holds it could end the session by using it again.
-        Some(facts) => Meant::Session(Revoke { account_id: facts.account_id, session_id: facts.session_id }),
-    })
+    // One that was used already counts, too: who holds it could end the session by using it again.
+    let known = refresh_token(state, token).await?;
+    Ok(known.map(|facts| Revoke { account_id: facts.account_id, session_id: facts.session_id }))
 }

@@ -29,16 +29,6 @@ impl AuthHandle {
         self.ask(EndingMessage::Logout(job), pending).await
     }
 
-    /// Acknowledges what has ended so far: a first try may have been refused, or its answer lost, before every
-    /// replica could know.
-    ///
-    /// # Errors
-    /// A fault of ours: another replica may admit what has ended.
-    pub async fn reaffirm_ends(&self) -> Result<(), AuthError> {
-        let (job, pending) = self.store_job(())?;
-        self.ask(EndingMessage::Reaffirm(job), pending).await
-    }
-
     /// The live sessions of whoever asks, newest first, from the one before `before` on.
     ///
     /// # Errors

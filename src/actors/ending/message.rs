@@ -9,14 +9,11 @@ use crate::actors::supervisor::Workshop;
 use crate::domain::account::Account;
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::session::Session;
-use crate::store::EndedSessions;
 
 /// What may be asked. The `Sessions` actor takes it.
 pub enum EndingMessage {
     /// End the session that asks, the others, or all.
     Logout(Job<Logout, ()>),
-    /// Acknowledge what has ended so far.
-    Reaffirm(Job<(), ()>),
     /// The live sessions of whoever asks, from the one before this on.
     List(Job<(Principal, Option<SessionId>), SessionPage>),
     /// End one session of whoever asks; `false`: it is not theirs, or there is none.
@@ -44,9 +41,6 @@ impl EndingMessage {
     pub fn start(self, shop: Arc<Workshop>) {
         match self {
             Self::Logout(job) => job.start(async move |ask| work::logout(&shop, ask).await),
-            Self::Reaffirm(job) => {
-                job.start(async move |()| shop.publish_ended(EndedSessions::default()).await);
-            }
             Self::List(job) => job.start(async move |(by, before)| work::list(&shop, by, before).await),
             Self::EndOwn(job) => job.start(async move |(by, id)| work::end_own(&shop, by, id).await),
             Self::ChangePassword(job) => job.start(async move |ask| password::change(&shop, ask).await),

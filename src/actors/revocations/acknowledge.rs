@@ -1,6 +1,7 @@
 //! The writer's side: from a committed end to its acknowledgement.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -18,6 +19,8 @@ use crate::store::{DurableStore, EndedSessions, StoreError};
 
 /// How long an end waits for the other replicas when the stream did not take it.
 const PATIENCE: Duration = Duration::from_millis(800);
+/// Revocations that are put into the stream one by one, when it lacks them.
+const RELAYED_AT_ONCE: usize = 256;
 /// Between two looks at their registrations.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -28,12 +31,14 @@ pub struct Membership {
     settings: RevocationSettings,
     /// Whether it has left. Held while a registration is written, so that none follows the last word.
     left: Mutex<bool>,
+    /// Something that the durable store told is not in the stream yet.
+    relay_due: AtomicBool,
 }
 
 impl Membership {
     /// One that has not registered yet.
     pub fn new(replica: Option<ReplicaId>, settings: RevocationSettings) -> Self {
-        Self { replica, settings, left: Mutex::new(false) }
+        Self { replica, settings, left: Mutex::new(false), relay_due: AtomicBool::new(false) }
     }
 
     /// Whether this process follows revocations.
@@ -111,6 +116,35 @@ impl Workshop {
             self.acknowledge(&[newest]).await?;
         }
         self.catch_up(asked).await
+    }
+
+    /// Puts what the durable store told into the stream. Usually it came from there, and there is nothing to tell;
+    /// else whoever ended it could not, or died before. Nobody waits for this: it is for replicas that follow the
+    /// stream alone.
+    pub(super) fn relay(self: &Arc<Self>, told: &[Revocation]) {
+        let due = &self.membership.relay_due;
+        if self.feed.is_none() || (told.is_empty() && !due.load(Ordering::Relaxed)) {
+            return;
+        }
+        // Of many the last will do: whoever lacks the others finds a gap.
+        let from = if told.len() > RELAYED_AT_ONCE { told.len().saturating_sub(1) } else { 0 };
+        let (shop, told) = (Arc::clone(self), told.get(from..).unwrap_or_default().to_vec());
+        job::spawn(async move {
+            shop.membership.relay_due.store(true, Ordering::Relaxed);
+            if shop.relayed(told).await.is_ok() {
+                shop.membership.relay_due.store(false, Ordering::Relaxed);
+            }
+        });
+    }
+
+    async fn relayed(&self, told: Vec<Revocation>) -> Result<(), StoreError> {
+        let Some(feed) = &self.feed else { return Ok(()) };
+        let told = if told.is_empty() {
+            self.durable.newest_revocation().await?.into_iter().collect()
+        } else {
+            told
+        };
+        feed.publish(&told).await
     }
 
     /// Their records in the shared store go afterwards: nobody waits for it, for the revocation decides.

@@ -64,6 +64,7 @@ impl Questions {
             let page = shop.durable.follow_revocations(after, PAGE).await.map_err(|error| lost(&error));
             let outcome = page.map(|page| {
                 shop.revocations.add(&page.revocations);
+                shop.relay(&page.revocations);
                 DurablePage {
                     last: page.revocations.last().map(Position::from),
                     more: page.more,

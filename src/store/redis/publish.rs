@@ -12,7 +12,8 @@ use crate::store::StoreError;
 ///
 /// Redis refuses a number that is not above all others. Then somebody with a higher one was faster, and that is
 /// as good: whoever is below both finds a gap. Unless the stream holds another end under this number. Then it is
-/// what is left of commits that the durable store has lost, and its readers would take ours for theirs: it goes.
+/// what is left of commits that the durable store has lost, and its readers would take ours for theirs: it goes. So does
+/// one that holds nothing from there on.
 pub(super) async fn publish(
     connection: &mut Connection,
     key: &str,
@@ -49,14 +50,17 @@ async fn holds(
     let range = |revocation: &&Revocation| {
         let mut range = redis::cmd("XRANGE");
         let id = format!("{}-0", revocation.number);
-        range.arg(key).arg(&id).arg(&id);
+        range.arg(key).arg(&id).arg("+").arg("COUNT").arg(1);
         range
     };
     let found = run_all(connection, overtaken.iter().map(range)).await?;
     for (revocation, found) in overtaken.into_iter().zip(found) {
-        let found = entry::read_all(found.map_err(|error| judge(&error))?)?;
-        if found.iter().any(|found| found.revoked != revocation.revoked) {
-            return Ok(false);
+        // The entry itself, or the next one above it. None: the stream counts higher than it holds, and says nothing
+        // to those who lack this one.
+        match entry::read_all(found.map_err(|error| judge(&error))?)?.first() {
+            Some(found) if found.number > revocation.number => {}
+            Some(found) if found.revoked == revocation.revoked => {}
+            Some(_) | None => return Ok(false),
         }
     }
     Ok(true)

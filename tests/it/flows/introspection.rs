@@ -134,6 +134,7 @@ async fn only_a_client_with_its_secret_may_ask() {
         basic(&format!("other:{CLIENT_SECRET}")),
         basic(&format!("{CLIENT_ID}:")),
         basic(":"),
+        ask(&[("token", token), ("client_id", "other")]).basic_auth(CLIENT_ID, Some(CLIENT_SECRET)),
         basic("no colon"),
         ask(&[("token", token)]).header("authorization", "Basic ???"),
         ask(&[("token", token)]).header("authorization", "Digest x"),
@@ -143,6 +144,8 @@ async fn only_a_client_with_its_secret_may_ask() {
     }
     for wrong in [
         form(CLIENT_ID, CLIENT_SECRET).basic_auth(CLIENT_ID, Some(CLIENT_SECRET)),
+        form(CLIENT_ID, CLIENT_SECRET).bearer_auth(token),
+        form(CLIENT_ID, CLIENT_SECRET).header("authorization", "Digest x"),
         ask(&[("token", token), ("client_secret", CLIENT_SECRET)]),
         ask(&[("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)]),
         ask(&[("token", ""), ("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)]),

@@ -215,3 +215,15 @@ async fn a_server_that_became_a_copy_proves_nothing() {
     replicate.exec_async(&mut raw).await.unwrap();
     assert!(follower.read(0).await.is_err());
 }
+
+/// Its last id says nothing to those who lack an entry.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_counts_higher_than_it_holds_is_made_anew() {
+    let (feed, key, mut redis) = shared_feed().await;
+    feed.publish(&[revocation(1)]).await.unwrap();
+    let () = redis::cmd("XSETID").arg(&key).arg("90000000-0").query_async(&mut redis).await.unwrap();
+    feed.publish(&[revocation(2)]).await.unwrap();
+    let mut follower = feed.follow().await.unwrap();
+    assert_eq!(follower.head(), 2);
+    assert_eq!(numbers(&mut follower, 1).await, [2]);
+}
