@@ -20,8 +20,8 @@ pub enum AccountsMessage {
     Register(Job<Registration, Account>),
     /// The account behind a session, if both are still good.
     Profile(Job<(AccountId, SessionId), Account>),
-    /// Whether account and session are good, by the durable store alone.
-    Confirm(Job<(AccountId, SessionId), ()>),
+    /// Whether account, session and key are good, by the durable store alone.
+    Confirm(Job<(AccountId, SessionId, String), ()>),
     /// Accounts in order of age, after one, at most so many.
     List(Job<(Option<AccountId>, u32), Vec<Account>>),
     /// The account with this id.
@@ -66,7 +66,7 @@ impl Actor for Accounts {
                 job.start(async move |(account, session)| profile(&shop, account, session).await);
             }
             AccountsMessage::Confirm(job) => {
-                job.start(async move |(account, session)| confirm(&shop, account, session).await);
+                job.start(async move |(account, session, kid)| confirm(&shop, account, session, &kid).await);
             }
             AccountsMessage::List(job) => {
                 job.start(async move |(after, limit)| Ok(shop.durable.accounts(after, limit).await?));
@@ -131,8 +131,15 @@ async fn profile(shop: &Workshop, id: AccountId, session: SessionId) -> Result<A
 }
 
 /// Nothing but the truth: neither this process's revocations nor the records of the shared store.
-async fn confirm(shop: &Workshop, id: AccountId, session: SessionId) -> Result<(), AuthError> {
-    let (account, session) = tokio::try_join!(shop.durable.account(id), shop.durable.session(session))?;
+async fn confirm(shop: &Workshop, id: AccountId, session: SessionId, kid: &str) -> Result<(), AuthError> {
+    let (account, session, key_is_retired) = tokio::try_join!(
+        shop.durable.account(id),
+        shop.durable.session(session),
+        shop.durable.key_is_retired(kid)
+    )?;
+    if key_is_retired {
+        return Err(AuthError::SessionEnded);
+    }
     if !session.is_some_and(|session| session.account_id == id && session.is_live(shop.clock.now())) {
         return Err(AuthError::SessionEnded);
     }

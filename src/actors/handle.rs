@@ -150,13 +150,19 @@ impl AuthHandle {
         reach(&self.slots.accounts, AccountsMessage::Profile(job), pending).await
     }
 
-    /// Whether the durable store knows account and session as good. For when what this process knows is too old:
+    /// Whether the durable store knows account and session as good, and the key as not retired. For when what this process knows is too old:
     /// a few at a time, so that a crowd of requests is no load on a store in trouble.
     ///
     /// # Errors
     /// [`AuthError::SessionEnded`], [`AuthError::AccountGone`], or a fault of ours.
-    pub async fn confirm(&self, account: AccountId, session: SessionId) -> Result<(), AuthError> {
-        let (job, pending) = Job::new((account, session), permit(&self.confirm_permits)?, STORE_DEADLINE);
+    pub async fn confirm(
+        &self,
+        account: AccountId,
+        session: SessionId,
+        kid: String,
+    ) -> Result<(), AuthError> {
+        let ask = (account, session, kid);
+        let (job, pending) = Job::new(ask, permit(&self.confirm_permits)?, STORE_DEADLINE);
         reach(&self.slots.accounts, AccountsMessage::Confirm(job), pending).await
     }
 

@@ -163,8 +163,7 @@ impl Admission {
     ) -> Result<Admitted, Refused> {
         let Some(undecided) = refused.undecided.take() else { return Err(refused) };
         let Undecided { route, caller } = *undecided;
-        // The store is asked about the session; about the key it was asked a moment ago, or not.
-        if route.on_stale != OnStale::Check || !self.check.key_is_current(&caller) {
+        if route.on_stale != OnStale::Check {
             return Err(refused);
         }
         // Entered before the question: what ends after the answer cuts it.
@@ -173,7 +172,7 @@ impl Admission {
             OnRevoke::Close => Some(connection.open(|| Ok::<_, Refused>(Arc::clone(&caller)))?.1),
         };
         let claims = caller.claims();
-        match auth.confirm(claims.account_id(), claims.session_id()).await {
+        match auth.confirm(claims.account_id(), claims.session_id(), caller.kid().to_owned()).await {
             Ok(()) => {
                 self.metrics.auth_passed();
                 Ok(Admitted { route, caller: Some(caller), nobody: Arc::clone(&self.nobody), _open: open })

@@ -45,6 +45,11 @@ impl Verified {
         &self.identity
     }
 
+    /// The id of the key that signed it.
+    pub fn kid(&self) -> &str {
+        self.key.kid()
+    }
+
     /// The key that signed it.
     pub fn key(&self) -> KeyMark {
         self.mark
@@ -162,12 +167,6 @@ impl TokenCheck {
             return Err(TokenRefusal::SessionEnded);
         }
         Ok(verified)
-    }
-
-    /// Whether the key of a verified token is good by what the store held a moment ago.
-    pub fn key_is_current(&self, verified: &Verified) -> bool {
-        let (epoch, keys) = (self.revocations.key_epoch(), self.keys.load());
-        self.keys.is_fresh(Moment::now()) && self.check_key(verified, &keys, epoch).is_ok()
     }
 
     /// Whether the key of a verified token is good. One comparison, unless something about keys has changed.

@@ -257,6 +257,8 @@ pub trait DurableStore: Send + Sync + 'static {
     async fn deregister_replica(&self, replica: ReplicaId) -> Result<(), StoreError>;
     /// Takes `count` places in the status list for good and returns the first; they follow one another.
     async fn reserve_status_indexes(&self, count: u32) -> Result<StatusIndex, StoreError>;
+    /// Whether the key with this id was retired, as long as a token of it could be alive.
+    async fn key_is_retired(&self, kid: &str) -> Result<bool, StoreError>;
     /// How many places in the status list were taken so far, by anybody.
     async fn status_indexes_taken(&self) -> Result<i64, StoreError>;
     /// Deletes sessions, refresh tokens and revocations whose `forget_at` (`expires_at`) is before `before`,

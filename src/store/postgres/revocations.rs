@@ -25,6 +25,8 @@ const RESERVE_INDEXES: &str = "UPDATE status_index_counter SET next = next + $1 
 
 const TAKEN_INDEXES: &str = "SELECT next FROM status_index_counter";
 
+const OF_KEY: &str = "SELECT number FROM revocations WHERE kid = $1";
+
 /// A reader that is ahead of the counter has seen numbers that are lost: it starts again.
 const AFTER: &str = "SELECT number, session_id, status_index, kid, session_expires_at, revoked_at, reason \
     FROM revocations \
@@ -111,6 +113,11 @@ pub(super) async fn status_indexes_taken(client: &Client) -> Result<i64, Failure
     let select = client.prepare_cached(TAKEN_INDEXES).await?;
     let row = client.query_opt(&select, &[]).await?;
     Ok(column(&row.ok_or_else(|| corrupt("status_index_counter is empty".to_owned()))?, "next")?)
+}
+
+pub(super) async fn key_is_retired(client: &Client, kid: &str) -> Result<bool, Failure> {
+    let select = client.prepare_cached(OF_KEY).await?;
+    Ok(client.query_opt(&select, &[&kid]).await?.is_some())
 }
 
 pub(super) async fn after(client: &Client, number: i64, limit: u32) -> Result<Vec<Revocation>, Failure> {

@@ -238,6 +238,10 @@ impl DurableStore for PostgresStore {
         call!(self.calls, |client| revocations::reserve_status_indexes(client, count))
     }
 
+    async fn key_is_retired(&self, kid: &str) -> Result<bool, StoreError> {
+        call!(self.calls, |client| revocations::key_is_retired(client, kid))
+    }
+
     async fn status_indexes_taken(&self) -> Result<i64, StoreError> {
         call!(self.calls, |client| revocations::status_indexes_taken(client))
     }

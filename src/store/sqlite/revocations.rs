@@ -20,6 +20,8 @@ const RESERVE_INDEXES: &str = "UPDATE status_index_counter SET next = next + ?1 
 
 const TAKEN_INDEXES: &str = "SELECT next FROM status_index_counter";
 
+const OF_KEY: &str = "SELECT number FROM revocations WHERE kid = ?1";
+
 /// A reader that is ahead of the counter has seen numbers that are lost: it starts again.
 const AFTER: &str = "SELECT number, session_id, status_index, kid, session_expires_at, revoked_at, reason \
     FROM revocations \
@@ -92,6 +94,10 @@ pub(super) fn reserve_status_indexes(connection: &Connection, count: u32) -> Res
 pub(super) fn status_indexes_taken(connection: &Connection) -> Result<i64, Failure> {
     let taken = connection.prepare_cached(TAKEN_INDEXES)?.query_row([], |row| row.get(0)).optional()?;
     Ok(taken.ok_or_else(|| corrupt("status_index_counter is empty".to_owned()))?)
+}
+
+pub(super) fn key_is_retired(connection: &Connection, kid: &str) -> Result<bool, Failure> {
+    Ok(connection.prepare_cached(OF_KEY)?.exists([kid])?)
 }
 
 pub(super) fn after(connection: &Connection, number: i64, limit: u32) -> Result<Vec<Revocation>, Failure> {

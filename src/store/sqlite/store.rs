@@ -249,6 +249,11 @@ impl DurableStore for SqliteStore {
         self.call(move |connection| revocations::reserve_status_indexes(connection, count)).await
     }
 
+    async fn key_is_retired(&self, kid: &str) -> Result<bool, StoreError> {
+        let kid = kid.to_owned();
+        self.call(move |connection| revocations::key_is_retired(connection, &kid)).await
+    }
+
     async fn status_indexes_taken(&self) -> Result<i64, StoreError> {
         self.call(|connection| revocations::status_indexes_taken(connection)).await
     }

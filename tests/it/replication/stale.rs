@@ -9,6 +9,7 @@ use reqwest::Method;
 use crate::support::app::TestApp;
 use crate::support::cluster::Cluster;
 use crate::support::fault_proxy::Mode;
+use crate::support::forge::header_of;
 use crate::support::wait::eventually;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -56,6 +57,21 @@ async fn a_stale_replica_refuses_or_asks_the_durable_store_as_the_route_says() {
     assert_eq!(decided(stale, &disabled).await, 200);
     other.cli_ok(&["user", "disable", &email], "").await;
     assert_eq!(decided(stale, &disabled).await, 401);
+}
+
+/// The store is asked about the key, too.
+#[tokio::test]
+async fn a_stale_replica_that_asks_admits_no_token_of_a_retired_key() {
+    let cluster = stale_cluster().await;
+    let (stale, other) = (&cluster.replicas[0].app, &cluster.replicas[1].app);
+    let (_, token) = other.new_person().await;
+    let refused = || async { stale.get("/private", &token).await.status() == 503 };
+    assert!(eventually(SOON, refused).await);
+    assert_eq!(decided(stale, &token).await, 200);
+    let header = header_of(&token);
+    other.cli_ok(&["key", "retire", header["kid"].as_str().unwrap(), "--rotate"], "").await;
+    // At once: the replica has not read its keys again yet.
+    assert_eq!(decided(stale, &token).await, 401);
 }
 
 /// The first answer of the checked route that is not "ask again": on a busy machine the store may be later still.

@@ -93,7 +93,9 @@ async fn a_key_is_retired_and_another_brought_in_one_step(store: Arc<dyn Durable
     let written = store.retire_signing_key(retirement("a", successor.clone()), &[]).await.unwrap();
     assert_eq!(written, None);
     assert_eq!(store.signing_keys().await.unwrap().len(), 1);
+    assert!(!store.key_is_retired("a").await.unwrap());
     let written = store.retire_signing_key(retirement("a", successor), &kids(&["a"])).await.unwrap();
+    assert!(store.key_is_retired("a").await.unwrap() && !store.key_is_retired("b").await.unwrap());
     assert_eq!(written.unwrap().len(), 1);
     let stored = store.signing_keys().await.unwrap();
     assert_eq!(stored[0].retired_at, Some(NOW));
