@@ -124,6 +124,15 @@ fn wrong_shape(path: &str, words: &str) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", detail)
 }
 
+/// The body of a call that takes JSON or a form: which it is, and its bytes.
+///
+/// # Errors
+/// 415 for another media type; else as [`bytes`].
+pub async fn json_or_form(request: Request<Body>) -> Result<(MediaType, Bytes), Problem> {
+    let media = media_type(request.headers())?;
+    Ok((media, bytes(request).await?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

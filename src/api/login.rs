@@ -92,12 +92,8 @@ pub struct OAuthErrorBody {
 )]
 pub async fn login(State(state): State<ApiState>, facts: RequestFacts, request: Request<Body>) -> Response {
     let client = request.headers().clone();
-    let media = match body::media_type(request.headers()) {
-        Ok(media) => media,
-        Err(problem) => return problem.response(facts.request_id),
-    };
-    let bytes = match body::bytes(request).await {
-        Ok(bytes) => bytes,
+    let (media, bytes) = match body::json_or_form(request).await {
+        Ok(body) => body,
         Err(problem) => return problem.response(facts.request_id),
     };
     match media {
