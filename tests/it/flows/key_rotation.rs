@@ -20,6 +20,8 @@ use crate::support::wait::eventually;
 const FAST: &str = "token.rotate_every = '5s'\ntoken.publish_ahead = '2s'";
 const AHEAD: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(10);
+/// Longer than any load here.
+const LOAD_ENDS: Duration = Duration::from_secs(120);
 /// From the end of `gateward key retire` to the refusal on every replica.
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -67,14 +69,15 @@ async fn replicas(count: usize, config: &str) -> Vec<Arc<TestApp>> {
 
 /// Looks at the published keys of one replica all the time; when each was first there.
 async fn watch_published(app: Arc<TestApp>, stop: Arc<AtomicBool>) -> HashMap<String, Instant> {
-    let mut first = HashMap::new();
-    while !stop.load(Ordering::Relaxed) {
+    let first = parking_lot::Mutex::new(HashMap::new());
+    let is_over = || async {
         for kid in published(&app).await {
-            first.entry(kid).or_insert_with(Instant::now);
+            first.lock().entry(kid).or_insert_with(Instant::now);
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    first
+        stop.load(Ordering::Relaxed)
+    };
+    assert!(eventually(LOAD_ENDS, is_over).await, "the load goes on for ever");
+    first.into_inner()
 }
 
 /// Calls with fresh and older tokens on all replicas; those that were refused.
