@@ -10,7 +10,7 @@ use super::hasher::HashWork;
 use super::job::Job;
 use super::random::random_bytes;
 use super::requests::Registration;
-use super::supervisor::Workshop;
+use super::workshop::Workshop;
 use crate::domain::account::{Account, AccountStatus, NewAccount};
 use crate::domain::id::{AccountId, SessionId};
 

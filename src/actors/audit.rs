@@ -1,6 +1,6 @@
 //! The audit trail: forgetting what is old.
 
-use super::supervisor::Workshop;
+use super::workshop::Workshop;
 use crate::domain::clock::Timestamp;
 
 /// Rows deleted at once. Events are rare; what is left goes a minute later.

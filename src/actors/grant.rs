@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::AuthError;
 use super::random::random_bytes;
 use super::requests::TokenGrant;
-use super::supervisor::Workshop;
+use super::workshop::Workshop;
 use crate::domain::account::Account;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::TokenId;

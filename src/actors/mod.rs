@@ -26,10 +26,12 @@ mod replica_file;
 mod requests;
 mod revocations;
 mod sessions;
+mod slot;
 mod status_indexes;
 mod store_observer;
 mod supervisor;
 mod system;
+mod workshop;
 
 pub use ending::{AccountDeletion, Logout, LogoutScope, PasswordChange, Principal, Renaming, SessionPage};
 pub use error::AuthError;

@@ -11,7 +11,7 @@ use super::ending::announce;
 use super::grant::grant;
 use super::random::random_bytes;
 use super::requests::{ClientFacts, TokenPair};
-use super::supervisor::Workshop;
+use super::workshop::Workshop;
 use crate::domain::audit::AuditNote;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, AuditEventId, SessionId};

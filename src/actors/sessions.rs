@@ -13,7 +13,7 @@ use super::job::Job;
 use super::random::random_bytes;
 use super::refresh::{self, Refresh, RefreshTokenFacts};
 use super::requests::{ClientFacts, Login, Revoke, TokenGrant, TokenPair};
-use super::supervisor::Workshop;
+use super::workshop::Workshop;
 use crate::domain::account::{Account, AccountStatus, Credentials};
 use crate::domain::audit::AuditEvent;
 use crate::domain::id::{AuditEventId, SessionId};

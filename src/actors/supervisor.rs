@@ -1,4 +1,4 @@
-//! Starts the actors, owns the stores, restarts what breaks.
+//! Starts the actors, owns what they work with, restarts what breaks.
 //!
 //! One for one: only the broken child is replaced, and its successor is put into the slot through which
 //! the handle reaches it. More than [`BUDGET`] restarts within [`WINDOW`] mean that restarting does not
@@ -8,28 +8,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::AuthError;
 use super::accounts::{Accounts, AccountsMessage};
-use super::hasher::{HashPlan, HashWork, Hasher};
-use super::keys::{KeySet, Keys, KeysMessage};
-use super::revocations::{Membership, Revocations, RevocationsMessage};
+use super::hasher::{HashPlan, Hasher};
+use super::keys::{Keys, KeysMessage};
+use super::revocations::Revocations;
 use super::sessions::{Sessions, SessionsMessage};
-use super::status_indexes::StatusIndexes;
-use crate::domain::clock::Timestamp;
-use crate::domain::id::SessionId;
-use crate::domain::keyring::Keyring;
-use crate::domain::refresh::RefreshRules;
-use crate::domain::session::Session;
-use crate::domain::status_list::{StatusLists, StatusReference};
-use crate::domain::token::Parties;
-use crate::live::{Clock, LiveKeys, LiveRevocations, RevocationPublisher};
-use crate::store::{DurableStore, RevocationFeed, SharedStore, StoreError};
-use crate::telemetry::metrics::Metrics;
+use super::slot::Slot;
+use super::workshop::Workshop;
 
 /// Restarts that are allowed within [`WINDOW`].
 pub const BUDGET: usize = 10;
@@ -37,146 +26,6 @@ pub const BUDGET: usize = 10;
 pub const WINDOW: Duration = Duration::from_secs(30);
 /// Before a child that failed to start is tried again.
 const RETRY: Duration = Duration::from_millis(100);
-
-/// Where the present incarnation of an actor is found.
-pub struct Slot<Message>(Arc<ArcSwapOption<ActorRef<Message>>>);
-
-impl<Message> Clone for Slot<Message> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<Message: ractor::Message> Slot<Message> {
-    /// A slot with nobody in it.
-    pub fn empty() -> Self {
-        Self(Arc::default())
-    }
-
-    fn put(&self, actor: ActorRef<Message>) {
-        self.0.store(Some(Arc::new(actor)));
-    }
-
-    /// Sends to whoever is in the slot now.
-    ///
-    /// # Errors
-    /// The message, when nobody is there to take it.
-    pub fn send(&self, message: Message) -> Result<(), Box<Message>> {
-        match self.0.load().as_deref() {
-            Some(actor) => actor.send_message(message).map_err(|error| match error {
-                ractor::MessagingErr::SendErr(message) => Some(Box::new(message)),
-                ractor::MessagingErr::ChannelClosed | ractor::MessagingErr::InvalidActorType => None,
-            }),
-            None => Err(Some(Box::new(message))),
-        }
-        .or_else(|lost| lost.map_or(Ok(()), Err))
-    }
-}
-
-/// What every actor works with. The stores are lent from here and nowhere else.
-pub struct Workshop {
-    /// The truth.
-    pub durable: Arc<dyn DurableStore>,
-    /// What may be lost.
-    pub shared: Arc<dyn SharedStore>,
-    /// The stream of revocations, where replicas share one.
-    pub feed: Option<Arc<dyn RevocationFeed>>,
-    /// This process among the replicas.
-    pub membership: Membership,
-    /// The time.
-    pub clock: Clock,
-    /// Issuer and audience.
-    pub parties: Parties,
-    /// Keys to sign with.
-    pub keys: LiveKeys,
-    /// Follows and changes the stored keys.
-    pub key_set: KeySet,
-    /// Where ended sessions are published.
-    pub revocations: RevocationPublisher,
-    /// What is published there.
-    pub known: LiveRevocations,
-    /// The revocation follower.
-    pub follower: Slot<RevocationsMessage>,
-    /// Life of an access token.
-    pub access_lifetime: Duration,
-    /// Life of a session.
-    pub session_lifetime: Duration,
-    /// How long refresh tokens live.
-    pub refresh_rules: RefreshRules,
-    /// Refreshes that may ask the store now; the others wait here, in order.
-    pub refresh_turns: Semaphore,
-    /// How long audit events are kept.
-    pub audit_retention: Duration,
-    /// Counters.
-    pub metrics: Arc<Metrics>,
-    /// The hash pool.
-    pub hasher: Slot<HashWork>,
-    /// Places in the status list for new sessions.
-    pub status_indexes: StatusIndexes,
-    /// Where the lists are published; none when that is not known yet as tokens are minted.
-    pub status_lists: Option<StatusLists>,
-}
-
-impl Workshop {
-    /// What a token says about where the status of its session is found.
-    pub fn status_of(&self, session: &Session) -> Option<StatusReference> {
-        Some(self.status_lists.as_ref()?.reference(session.status_index?))
-    }
-
-    /// Has something hashed.
-    pub async fn hash<Outcome>(
-        &self,
-        work: impl FnOnce(oneshot::Sender<Result<Outcome, AuthError>>) -> HashWork,
-    ) -> Result<Outcome, AuthError> {
-        let (reply, outcome) = oneshot::channel();
-        if self.hasher.send(work(reply)).is_err() {
-            return Err(AuthError::Unavailable("the hash pool is restarting".to_owned()));
-        }
-        outcome.await.unwrap_or_else(|_| Err(AuthError::Unavailable("the hash was lost".to_owned())))
-    }
-
-    /// The ring to sign with. There is none between the retirement of the key that signs and the next ring, a
-    /// quarter of a second at most: a token of a retired key would be dead already.
-    pub fn signing_ring(&self) -> Result<Arc<Keyring>, AuthError> {
-        let ring = Arc::clone(&self.keys.load());
-        if self.revocations.contains_key(ring.signer().kid()) {
-            return Err(AuthError::Unavailable("the signing key was retired a moment ago".to_owned()));
-        }
-        Ok(ring)
-    }
-
-    /// Keeps a live session's record in the shared store. Nothing depends on it.
-    pub async fn remember(&self, session: &Session, now: Timestamp) {
-        let ttl = now.until(session.expires_at);
-        if ttl.is_zero() {
-            return;
-        }
-        if let Err(error) = self.shared.put_session(session, ttl).await {
-            tracing::debug!(%error, "session record not kept");
-        }
-    }
-
-    /// Whether a session is alive: by its record as the shared store gave it, else by the durable store.
-    pub async fn session_is_live(
-        &self,
-        id: SessionId,
-        record: Result<Option<Session>, StoreError>,
-    ) -> Result<bool, AuthError> {
-        let now = self.clock.now();
-        match record {
-            Ok(Some(session)) => return Ok(session.is_live(now)),
-            Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "session record not read"),
-        }
-        match self.durable.session(id).await? {
-            Some(session) if session.is_live(now) => {
-                self.remember(&session, now).await;
-                Ok(true)
-            }
-            Some(_) | None => Ok(false),
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Child {
@@ -352,10 +201,14 @@ impl SupervisorState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::AuthError;
     use crate::actors::{AuthSystem, Registration};
     use crate::config::{Flag, Settings, Sources, load};
+    use crate::domain::clock::Timestamp;
     use crate::domain::email::EmailAddress;
     use crate::domain::password::Password;
+    use crate::live::Clock;
+    use crate::telemetry::metrics::Metrics;
 
     fn settings(data_dir: &std::path::Path) -> Settings {
         let flag = |key: &str, value: String| Flag { key: key.to_owned(), value, name: "--test".to_owned() };

@@ -5,6 +5,8 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use crate::domain::feed::Monotonic;
+
 /// A moment of this process; a pause of the process counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(u64);
@@ -37,6 +39,11 @@ impl Moment {
     /// This moment plus `span`.
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// As the rules of the feed count it.
+    pub const fn monotonic(self) -> Monotonic {
+        Monotonic(Duration::from_nanos(self.0))
     }
 
     pub(super) const fn raw(self) -> u64 {

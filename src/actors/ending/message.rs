@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ask::{AccountDeletion, Logout, PasswordChange, Principal, Renaming, SessionPage};
 use super::{password, work};
 use crate::actors::job::Job;
-use crate::actors::supervisor::Workshop;
+use crate::actors::workshop::Workshop;
 use crate::domain::account::Account;
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::session::Session;

@@ -10,7 +10,7 @@ use super::work::{account_of, announce, delete};
 use crate::actors::AuthError;
 use crate::actors::hasher::{Checked, HashWork};
 use crate::actors::random::random_bytes;
-use crate::actors::supervisor::Workshop;
+use crate::actors::workshop::Workshop;
 use crate::domain::account::{Account, CredentialEpoch};
 use crate::domain::password::Password;
 use crate::store;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ask::{Logout, LogoutScope, Principal, Renaming, SessionPage};
 use crate::actors::AuthError;
-use crate::actors::supervisor::Workshop;
+use crate::actors::workshop::Workshop;
 use crate::domain::account::{Account, AccountStatus, CredentialEpoch};
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::revocation::Revocation;

@@ -9,7 +9,7 @@ use super::error::KeysError;
 use super::key_set::{KeyRefusal, ListedKey, RetireKey, RotateKey};
 use crate::actors::AuthError;
 use crate::actors::job::{self, Job};
-use crate::actors::supervisor::Workshop;
+use crate::actors::workshop::Workshop;
 use crate::store::EndedSessions;
 
 /// Between two looks at the store.

@@ -9,9 +9,9 @@ use tokio::sync::Mutex;
 use super::actor::RevocationsMessage;
 use crate::actors::AuthError;
 use crate::actors::job;
-use crate::actors::supervisor::Workshop;
+use crate::actors::workshop::Workshop;
 use crate::config::RevocationSettings;
-use crate::domain::feed::{Acknowledgement, Monotonic, Position, Published, Renewal, Verdict};
+use crate::domain::feed::{Acknowledgement, Position, Published, Renewal, Verdict};
 use crate::domain::id::ReplicaId;
 use crate::domain::revocation::Revocation;
 use crate::live::Moment;
@@ -82,10 +82,6 @@ impl Membership {
             tracing::warn!(%error, "this replica is still registered; ends may be refused while Redis is out");
         }
     }
-}
-
-fn now() -> Monotonic {
-    Monotonic(Moment::now().since(Moment::NEVER))
 }
 
 impl Workshop {
@@ -166,7 +162,8 @@ impl Workshop {
             // The embedded kind: this process is the only one that serves.
             return Ok(());
         };
-        let state = Acknowledgement::new(last.number, self.membership.replica, now(), PATIENCE);
+        let state =
+            Acknowledgement::new(last.number, self.membership.replica, Moment::now().monotonic(), PATIENCE);
         let published = match feed.publish(revocations).await {
             Ok(()) => Published::Yes,
             Err(error) => {
@@ -186,10 +183,10 @@ impl Workshop {
                 Verdict::Wait => {}
             }
             verdict = match self.durable.registrations().await {
-                Ok(registrations) => state.registrations(now(), &registrations),
+                Ok(registrations) => state.registrations(Moment::now().monotonic(), &registrations),
                 Err(error) => {
                     tracing::debug!(%error, "registrations not read");
-                    state.unread(now())
+                    state.unread(Moment::now().monotonic())
                 }
             };
             if verdict == Verdict::Wait {

@@ -9,8 +9,8 @@ use super::prune::prune;
 use super::questions::{Questions, Stream};
 use super::sources::Sources;
 use crate::actors::job;
-use crate::actors::supervisor::Workshop;
-use crate::domain::feed::{Action, Event, Follower, FollowerRules, Monotonic};
+use crate::actors::workshop::Workshop;
+use crate::domain::feed::{Action, Event, Follower, FollowerRules};
 use crate::live::Moment;
 use crate::store::FeedConnection;
 
@@ -86,7 +86,7 @@ impl Actor for Revocations {
 
 impl RevocationsState {
     fn take(&mut self, myself: &ActorRef<RevocationsMessage>, event: Event) {
-        let now = Monotonic(Moment::now().since(Moment::NEVER));
+        let now = Moment::now().monotonic();
         let ask = Questions { shop: Arc::clone(&self.shop), actor: myself.clone() };
         for action in self.follower.handle(now, event) {
             match action {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::audit;
-use crate::actors::supervisor::Workshop;
+use crate::actors::workshop::Workshop;
 use crate::domain::clock::Timestamp;
 
 /// Rows deleted at once.

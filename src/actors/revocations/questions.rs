@@ -6,8 +6,8 @@ use ractor::ActorRef;
 
 use super::actor::RevocationsMessage;
 use crate::actors::job;
-use crate::actors::supervisor::Workshop;
-use crate::domain::feed::{DurablePage, Event, Failure, Monotonic, Position, StreamAnswer};
+use crate::actors::workshop::Workshop;
+use crate::domain::feed::{DurablePage, Event, Failure, Position, StreamAnswer};
 use crate::live::Moment;
 use crate::store::{FeedConnection, FeedError, StoreError};
 
@@ -45,11 +45,6 @@ impl Drop for Question {
     }
 }
 
-/// Before a question is sent.
-fn now() -> Monotonic {
-    Monotonic(Moment::now().since(Moment::NEVER))
-}
-
 /// The store layer counts it; a line every quarter of a second would say no more.
 fn lost(error: &StoreError) -> Failure {
     tracing::debug!(%error, "revocations not followed");
@@ -58,7 +53,7 @@ fn lost(error: &StoreError) -> Failure {
 
 impl Questions {
     pub(super) fn read_durable(&self, after: Position) {
-        let (shop, began) = (Arc::clone(&self.shop), now());
+        let (shop, began) = (Arc::clone(&self.shop), Moment::now().monotonic());
         let failed = Event::DurableRead { began, outcome: Err(Failure::Lost) };
         self.ask_durable(failed, async move {
             let page = shop.durable.follow_revocations(after, PAGE).await.map_err(|error| lost(&error));
@@ -77,7 +72,7 @@ impl Questions {
     }
 
     pub(super) fn register(&self, followed: Position) {
-        let (shop, began) = (Arc::clone(&self.shop), now());
+        let (shop, began) = (Arc::clone(&self.shop), Moment::now().monotonic());
         let failed = Event::Registered { began, outcome: Err(Failure::Lost) };
         self.ask_durable(failed, async move {
             let renewed = shop.membership.register(&*shop.durable, followed).await;
@@ -115,7 +110,7 @@ impl Questions {
     }
 
     pub(super) fn read_stream(&self, connection: Stream, after: i64) {
-        let (shop, began) = (Arc::clone(&self.shop), now());
+        let (shop, began) = (Arc::clone(&self.shop), Moment::now().monotonic());
         let failed = Event::StreamRead { began, outcome: Err(Failure::Lost) };
         self.ask_stream(failed, async move {
             let Some(mut connection) = connection else {
