@@ -15,6 +15,7 @@ mod admission;
 mod arrival;
 mod bridge;
 mod client_connection;
+mod context;
 mod edge;
 mod guarded_stream;
 mod head_reader;
@@ -26,6 +27,7 @@ pub mod request;
 mod respond;
 mod upgrade_connection;
 mod upstream;
+mod verdict;
 mod without_proxy;
 
 pub use admission::{Admission, Admitted, Refused};

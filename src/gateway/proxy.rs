@@ -1,7 +1,4 @@
 //! Pingora's view of the gateway: thin, each phase one decision made elsewhere.
-//!
-//! [`Stage`] says how far a request is. A service is named only in `Stage::Admitted`; any phase reached
-//! without it fails, so a missed step can never be a default "allow".
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,19 +11,20 @@ use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora::{Error, ErrorType, Result};
 
 use super::admission::{Admission, Admitted, Refused};
 use super::arrival::{Arrival, Handed};
 use super::bridge::Bridge;
-use super::client_connection::{ClientConnection, LeftOpen, Passed, Progress};
-use super::guarded_stream::Violation;
+use super::client_connection::{ClientConnection, Progress};
+use super::context::{Context, Stage};
 use super::report::{Finished, Reports, Way};
 use super::request::Upgrade;
 use super::upstream::Upstreams;
+use super::verdict::{blame, verdict};
 use super::{headers, respond};
 use crate::actors::AuthHandle;
-use crate::api::{self, Problem};
+use crate::api;
 use crate::domain::id::RequestId;
 use crate::live::Clock;
 use crate::telemetry::Outcome;
@@ -42,31 +40,6 @@ pub struct Gateway {
     pub(super) reports: Reports,
     pub(super) metrics: Arc<Metrics>,
     clock: Clock,
-}
-
-/// How far a request is.
-enum Stage {
-    /// Nothing is decided.
-    Arrived,
-    /// It may reach the service of its route.
-    Admitted(Admitted),
-    /// The gateway has answered, or given up.
-    Answered { way: Way, outcome: Outcome, reason: Option<&'static str> },
-}
-
-/// What is kept of a request from phase to phase.
-pub struct Context {
-    handed: Option<Box<Handed>>,
-    stage: Stage,
-    /// Of the service's answer, once it is on its way.
-    status: Option<u16>,
-    passed: Passed,
-    /// Whether its line is written.
-    logged: bool,
-    /// Servers of the upstream that were tried.
-    tries: usize,
-    /// Why no service answered, and how that counts.
-    failure: Option<(Outcome, &'static str)>,
 }
 
 impl Gateway {
@@ -130,61 +103,12 @@ impl Gateway {
     }
 }
 
-impl Context {
-    fn arrival(&self) -> Result<&Arrival> {
-        Ok(&self.handed()?.arrival)
-    }
-
-    fn handed(&self) -> Result<&Handed> {
-        self.handed.as_deref().ok_or_else(|| missed("a request without its arrival"))
-    }
-
-    fn admitted(&self) -> Result<&Admitted> {
-        match &self.stage {
-            Stage::Admitted(admitted) => Ok(admitted),
-            Stage::Arrived | Stage::Answered { .. } => Err(missed("a request that was not admitted")),
-        }
-    }
-}
-
-/// A request that is given up leaves behind what its log line needs.
-impl Drop for Context {
-    fn drop(&mut self) {
-        if self.logged {
-            return;
-        }
-        if let (Some(handed), Stage::Admitted(admitted)) = (self.handed.take(), &self.stage) {
-            let Handed { arrival, connection } = *handed;
-            connection.leave(LeftOpen {
-                arrival,
-                route: admitted.route(),
-                upstream: admitted.upstream(),
-                account: admitted.caller().map(|caller| caller.claims().account_id()),
-                status: self.status,
-                passed: self.passed,
-            });
-        }
-    }
-}
-
-fn missed(what: &'static str) -> Box<Error> {
-    Error::explain(ErrorType::InternalError, what)
-}
-
 #[async_trait]
 impl ProxyHttp for Gateway {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context {
-            handed: None,
-            stage: Stage::Arrived,
-            status: None,
-            passed: Passed::default(),
-            logged: false,
-            tries: 0,
-            failure: None,
-        }
+        Context::new()
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {
@@ -405,42 +329,4 @@ impl ProxyHttp for Gateway {
 
 fn length(bytes: Option<&Bytes>) -> u64 {
     bytes.map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX))
-}
-
-/// Whose fault a failure is, by what the client is told.
-fn blame(problem: Option<&Problem>) -> Outcome {
-    match problem {
-        Some(problem) if problem.status.is_client_error() => Outcome::Refused,
-        Some(_) | None => Outcome::Failed,
-    }
-}
-
-/// What a failure is called: for the client, unless it is gone, and for the log.
-fn verdict(error: &Error) -> (Option<Problem>, &'static str) {
-    if let Some(violation) = Violation::behind(error) {
-        return respond::violation_problem(violation);
-    }
-    let gateway = |status, code, detail: &str| (Some(Problem::new(status, code, detail)), code);
-    match (error.esource(), error.etype()) {
-        (ErrorSource::Downstream, ErrorType::ReadTimedout) => (Some(respond::late_body()), "body_timeout"),
-        (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader | ErrorType::Custom(_)) => {
-            gateway(http::StatusCode::BAD_REQUEST, "bad_body", "the request body is not well formed")
-        }
-        (ErrorSource::Downstream, _) => (None, "client_gone"),
-        // Without a connection it is down, however that shows; only one that has the request is slow.
-        (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => gateway(
-            http::StatusCode::GATEWAY_TIMEOUT,
-            "upstream_timeout",
-            "the service did not answer in time",
-        ),
-        (ErrorSource::Upstream, _) => gateway(
-            http::StatusCode::BAD_GATEWAY,
-            "upstream_failed",
-            "the service cannot be reached or failed",
-        ),
-        (ErrorSource::Internal | ErrorSource::Unset, kind) => {
-            tracing::error!(?kind, "request failed inside the gateway");
-            (Some(Problem::unavailable()), "internal")
-        }
-    }
 }

@@ -6,6 +6,8 @@
 mod access;
 mod header;
 mod refusal;
+#[cfg(test)]
+mod tests;
 
 pub use access::{
     CLIENT_ID, Claims, Grant, LEEWAY, LONGEST_LIFE, MAX_TOKEN_BYTES, Parties, VerifiedClaims, mint,
