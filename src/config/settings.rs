@@ -328,6 +328,6 @@ pub struct RouteSettings {
 pub enum RouteOnStale {
     /// 503.
     Refuse,
-    /// Asks the durable store about the session of each request.
+    /// Asks the durable store about session and key of each request.
     Check,
 }

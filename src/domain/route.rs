@@ -22,7 +22,7 @@ pub enum Access {
 pub enum OnStale {
     /// It is refused, as a fault of ours.
     Refuse,
-    /// The durable store is asked about its session.
+    /// The durable store is asked about its session and key.
     Check,
 }
 

@@ -24,6 +24,8 @@ mod need;
 mod position;
 mod stream_lane;
 #[cfg(test)]
+mod test_world;
+#[cfg(test)]
 mod tests;
 
 pub use acknowledgement::{Acknowledgement, Published, Registration, Verdict};
