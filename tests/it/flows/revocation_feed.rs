@@ -6,6 +6,7 @@ use reqwest::{Method, Response};
 
 use crate::support::app::{PASSWORD, StoreKind, TestApp};
 use crate::support::app_config::AppBuilder;
+use crate::support::forge::claims_of;
 use crate::support::postgres::run_sql;
 use crate::support::problems::problem;
 use crate::support::services::{PrivatePostgres, PrivateRedis, services};
@@ -225,4 +226,31 @@ async fn without_leave_to_follow_redis_alone_a_replica_that_lost_postgres_is_sta
     postgres.stop();
     let stale = || async { app.get("/private", &token).await.status() == 503 };
     assert!(eventually(SOON, stale).await);
+}
+
+/// Whoever can write to Redis can end a session for a while, and no more: that it is over, the durable store says.
+#[tokio::test]
+async fn a_logout_is_durable_though_the_stream_said_before_that_the_session_has_ended() {
+    let (database, redis) = (services().new_database(), services().redis_url());
+    let (one, _other) = two_on(&database, &redis).await;
+    let (email, token) = one.new_person().await;
+    let listed = async || one.cli_ok(&["session", "list", "--email", &email], "").await.lines().count();
+    assert_eq!(one.get("/private", &token).await.status(), 200);
+    let alive = listed().await;
+
+    let prefix = one.configuration()["redis"]["key_prefix"].as_str().unwrap().to_owned();
+    let session = claims_of(&token)["sid"].as_str().unwrap().to_owned();
+    let client = redis::Client::open(redis).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut forged = redis::cmd("XADD");
+    forged.arg(format!("{prefix}revocations")).arg("1-0");
+    forged.arg(&["e", "1", "a", "1", "r", "logout", "s", &session]);
+    forged.exec_async(&mut connection).await.unwrap();
+    let refused = || async { one.get("/private", &token).await.status() == 401 };
+    assert!(eventually(SOON, refused).await);
+    assert_eq!(listed().await, alive, "the durable store knows nothing of it");
+
+    let ended = || async { try_logout(&one, &token).await.status() == 204 };
+    assert!(eventually(SOON, ended).await);
+    assert_eq!(listed().await, alive - 1);
 }
