@@ -127,7 +127,7 @@ fn wrong_shape(path: &str, words: &str) -> Problem {
 /// The body of a call that takes JSON or a form: which it is, and its bytes.
 ///
 /// # Errors
-/// 415 for another media type; else as [`bytes`].
+/// 415 for another media type; else as [`bytes()`].
 pub async fn json_or_form(request: Request<Body>) -> Result<(MediaType, Bytes), Problem> {
     let media = media_type(request.headers())?;
     Ok((media, bytes(request).await?))
