@@ -6,6 +6,7 @@ pub mod client;
 pub mod clock;
 pub mod email;
 pub mod feed;
+pub mod forwarding;
 pub mod id;
 pub mod key_schedule;
 pub mod keyring;
