@@ -114,6 +114,7 @@ fn bench(key: SigningKey) -> Bench {
             forward_authorization: false,
             on_stale: OnStale::Refuse,
             on_revoke: OnRevoke::Close,
+            max_body_bytes: None,
         },
         Route {
             path: "/api".into(),
@@ -122,6 +123,7 @@ fn bench(key: SigningKey) -> Bench {
             forward_authorization: false,
             on_stale: OnStale::Refuse,
             on_revoke: OnRevoke::Close,
+            max_body_bytes: None,
         },
     ];
     let table = Arc::new(RouteTable::new(routes).unwrap());
@@ -151,6 +153,7 @@ fn hot_path(c: &mut Criterion) {
             forward_authorization: false,
             on_stale: OnStale::Refuse,
             on_revoke: OnRevoke::Close,
+            max_body_bytes: None,
         }];
         let table = Arc::new(RouteTable::new(routes).unwrap());
         let metrics = Arc::new(Metrics::new(0).unwrap());

@@ -311,6 +311,7 @@ fn costs() {
             access: Access::Authenticated,
             forward_authorization: false,
             on_revoke,
+            max_body_bytes: None,
             on_stale: OnStale::Refuse,
         };
         let table = Arc::new(RouteTable::new(vec![route]).unwrap());

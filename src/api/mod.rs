@@ -33,7 +33,7 @@ mod well_known;
 pub use bearer::{Denied, Presented, authenticate};
 pub use client_auth::BasicCredentials;
 pub use issuer::Issuer;
-pub use listener::serve;
+pub use listener::{ADMIN_BOUNDS, ADMIN_CONNECTIONS, DEMO_BOUNDS, ListenerBounds, serve};
 pub use problem::{Problem, Reason};
 pub use router::{owns, public_router};
 pub use state::{ApiState, RequestFacts};

@@ -98,7 +98,7 @@ impl Problem {
     }
 
     /// The body is larger than this path takes.
-    pub fn too_large(limit: usize) -> Self {
+    pub fn too_large(limit: impl std::fmt::Display) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",

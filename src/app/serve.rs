@@ -21,8 +21,7 @@ use crate::api::admin::{AdminState, admin_router};
 use crate::api::demo::demo_router;
 use crate::api::{self, ApiState, Issuer, StatusListCache, public_router};
 use crate::config::{
-    LogFormat, Registration, RouteAccess, RouteOnRevoke, RouteOnStale, RouteSettings, ServerSettings,
-    Settings, StoreKind,
+    LogFormat, Registration, RouteAccess, RouteOnRevoke, RouteOnStale, RouteSettings, Settings, StoreKind,
 };
 use crate::domain::client::Clients;
 use crate::domain::route::{Access, OnRevoke, OnStale, Route, RouteTable};
@@ -86,7 +85,7 @@ async fn run(
         revocations: system.revocations(),
         metrics,
     };
-    let admin_task = start(api::serve(admin, admin_router(admin_state), stopping.clone()));
+    let admin_task = start(api::serve(admin, admin_router(admin_state), api::ADMIN_BOUNDS, stopping.clone()));
     tracing::info!(listen = %listen_at, admin = %admin_at, version = env!("CARGO_PKG_VERSION"), "ready");
     if greet {
         let behind = if settings.upstreams.is_empty() { "the built-in demo service" } else { &behind };
@@ -133,7 +132,7 @@ async fn services(
     }
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let address = local(&listener)?;
-    drop(start(api::serve(listener, demo_router(), stopping.clone())));
+    drop(start(api::serve(listener, demo_router(), api::DEMO_BOUNDS, stopping.clone())));
     tracing::info!(%address, "no upstream is configured: the built-in demo service answers");
     let upstream = UpstreamSpec {
         name: DEMO.to_owned(),
@@ -148,6 +147,7 @@ async fn services(
         forward_authorization: false,
         on_stale: RouteOnStale::Refuse,
         on_revoke: RouteOnRevoke::Close,
+        max_body_bytes: None,
     };
     Ok((vec![upstream], vec![route]))
 }
@@ -208,12 +208,16 @@ async fn edge(
         Arc::clone(metrics),
         system.check().clock(),
     );
-    Ok(Arc::new(Edge::new(gateway, limits(server))))
+    Ok(Arc::new(Edge::new(gateway, limits(settings))))
 }
 
-fn limits(server: &ServerSettings) -> EdgeLimits {
+fn limits(settings: &Settings) -> EdgeLimits {
+    let server = &settings.server;
     EdgeLimits {
-        max_connections: connections_within_limit(server.max_connections),
+        max_connections: connections_within_limit(settings),
+        max_connections_per_address: server.max_connections_per_address,
+        trusted_proxies: server.trusted_proxies.clone(),
+        max_requests_per_connection: server.max_requests_per_connection,
         head: HeadLimits {
             max_header_bytes: server.max_header_bytes,
             max_headers: server.max_headers,
@@ -250,6 +254,7 @@ fn route_rules(upstreams: &[UpstreamSpec], routes: &[RouteSettings]) -> Result<V
                     RouteOnRevoke::Close => OnRevoke::Close,
                     RouteOnRevoke::Finish => OnRevoke::Finish,
                 },
+                max_body_bytes: route.max_body_bytes,
             })
         })
         .collect()

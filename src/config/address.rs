@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::given::Raw;
 use super::parse::{quoted, text};
 use super::problem::Fault;
+use crate::domain::forwarding::{Network, NetworkError};
 
 /// IP address and port to listen on.
 pub(super) fn socket(raw: &Raw) -> Result<SocketAddr, Fault> {
@@ -68,6 +69,40 @@ pub(super) fn public_url(raw: &Raw) -> Result<String, Fault> {
         format!("{} is not of the form https://host or https://host:port", quoted(&text)),
         "write for example \"https://auth.example.org\", without a path",
     ))
+}
+
+/// Addresses and ranges; in a variable parted by commas, with or without brackets around.
+pub(super) fn networks(raw: &Raw) -> Result<Vec<Network>, Fault> {
+    const REMEDY: &str = "write a list of addresses and ranges, for example [\"10.0.0.0/8\", \"192.0.2.7\"]";
+    let items = match raw {
+        Raw::List(items) => items.iter().map(text).collect::<Result<Vec<_>, _>>()?,
+        Raw::Untyped(text) => {
+            let text = text.trim();
+            let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+            let items = bare.split(',').map(|item| item.trim().trim_matches('"').to_owned());
+            items.filter(|_| !bare.trim().is_empty()).collect()
+        }
+        Raw::Text(_) | Raw::Integer(_) | Raw::Boolean(_) | Raw::Other(_) => {
+            return Err(Fault::new(format!("is {}, not a list", raw.type_name()), REMEDY));
+        }
+    };
+    items.iter().map(|item| network(item)).collect()
+}
+
+fn network(text: &str) -> Result<Network, Fault> {
+    text.parse().map_err(|error: NetworkError| {
+        let remedy = match error {
+            NetworkError::Malformed => {
+                "write for example \"10.0.0.0/8\", \"192.0.2.7\" or \"fd00::/8\"".to_owned()
+            }
+            NetworkError::WithinRange(range) => format!("write \"{range}\", or the address alone"),
+            NetworkError::TooWide => {
+                "name the proxies' own addresses: at least /8, of IPv6 /16, or private ones".to_owned()
+            }
+            NetworkError::MappedV4 => "write it as IPv4".to_owned(),
+        };
+        Fault::new(format!("{} {error}", quoted(text)), remedy)
+    })
 }
 
 fn host_and_port(text: &str) -> Result<String, Fault> {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::domain::forwarding::TrustedProxies;
+
 /// Everything, checked.
 #[derive(Debug)]
 pub struct Settings {
@@ -51,6 +53,14 @@ pub struct ServerSettings {
     pub data_dir: PathBuf,
     /// Client connections at once, 1 to 1 000 000. Default 10 000.
     pub max_connections: usize,
+    /// Client connections at once from one address, of IPv6 from one /64; None (the file's 0): as many as there are.
+    /// Default 1000. Those of `trusted_proxies` are not counted.
+    pub max_connections_per_address: Option<usize>,
+    /// Requests on one HTTP/1 connection, which is closed behind the last one; None (the file's 0): any number.
+    /// Default 10 000.
+    pub max_requests_per_connection: Option<u64>,
+    /// Peers whose `X-Forwarded-*` count. Default: none.
+    pub trusted_proxies: TrustedProxies,
     /// From the first byte of a request head to its end. Default 10 s.
     pub head_timeout: Duration,
     /// How long a kept connection may wait for its next request. Default 60 s.
@@ -321,6 +331,8 @@ pub struct RouteSettings {
     pub on_stale: RouteOnStale,
     /// Default `close`.
     pub on_revoke: RouteOnRevoke,
+    /// Bytes of a request body; None (the file's 0): any number. Default 100 MiB. More is a 413.
+    pub max_body_bytes: Option<u64>,
 }
 
 /// See [`RouteSettings::on_stale`].

@@ -51,6 +51,8 @@ pub struct Route {
     pub on_stale: OnStale,
     /// What the end of a session means to what is open. Nothing to public routes.
     pub on_revoke: OnRevoke,
+    /// Bytes of a request body. None: any number.
+    pub max_body_bytes: Option<u64>,
 }
 
 /// Why routes make no table.
@@ -185,6 +187,7 @@ mod tests {
             forward_authorization: false,
             on_stale: OnStale::Refuse,
             on_revoke: OnRevoke::Close,
+            max_body_bytes: None,
         }
     }
 

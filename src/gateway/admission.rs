@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::request::{CanonicalRequest, Credentials};
+use super::request::{Body, CanonicalRequest, Credentials};
 use crate::actors::{AuthError, AuthHandle};
 use crate::api::{Presented, Problem, authenticate};
 use crate::domain::route::{Access, OnRevoke, OnStale, Route, RouteTable};
@@ -40,6 +40,7 @@ struct AdmittedRoute {
     forward_authorization: bool,
     on_stale: OnStale,
     on_revoke: OnRevoke,
+    max_body_bytes: Option<u64>,
 }
 
 /// Why the durable store says no.
@@ -78,6 +79,19 @@ impl Admitted {
     /// Whether the service wants the token itself.
     pub fn forward_authorization(&self) -> bool {
         self.route.forward_authorization
+    }
+
+    /// Bytes of its body that may pass. None: any number.
+    pub fn max_body_bytes(&self) -> Option<u64> {
+        self.route.max_body_bytes
+    }
+
+    /// Whether so much is announced as may not pass.
+    pub fn refuses_length(&self, body: Body) -> bool {
+        match (body, self.route.max_body_bytes) {
+            (Body::Length(length), Some(most)) => length > most,
+            (Body::None | Body::Chunked, _) | (_, None) => false,
+        }
     }
 
     /// What the service is told about the caller.
@@ -129,6 +143,7 @@ impl Admission {
             forward_authorization: route.forward_authorization,
             on_stale: route.on_stale,
             on_revoke: route.on_revoke,
+            max_body_bytes: route.max_body_bytes,
         };
         let (caller, open) = match (access, route.on_revoke) {
             (Access::Public, _) => (None, None),

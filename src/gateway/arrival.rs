@@ -11,15 +11,17 @@ use super::headers::ConnectionFacts;
 use super::request::CanonicalRequest;
 use crate::domain::id::RequestId;
 
-/// What is fixed for a connection.
+/// Who calls: the connection's peer, or whom a trusted one names (see [`super::forwarded`]).
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// The peer's address.
+    /// Its address.
     pub address: IpAddr,
-    /// The same as a header value.
+    /// `X-Forwarded-For` for the service: the address, then the trusted proxies on the way.
     pub address_value: HeaderValue,
-    /// `http`.
+    /// `http` or `https`.
     pub proto: HeaderValue,
+    /// What it called, if a trusted peer says so; else it is the request's host.
+    pub host: Option<HeaderValue>,
 }
 
 /// A request whose head was accepted.
@@ -33,6 +35,8 @@ pub struct Arrival {
     pub id: RequestId,
     /// When its first byte was read.
     pub started: Instant,
+    /// Whether it is the last one that its connection may carry.
+    pub last: bool,
 }
 
 /// What the edge hands to the proxy.
@@ -50,13 +54,20 @@ impl Arrival {
         HeaderValue::from_str(&self.id.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
+    /// Whether another request may follow on its connection.
+    pub fn keep_alive(&self) -> bool {
+        self.request.keep_alive() && !self.last
+    }
+
     /// Where it came from, for the service.
     pub fn connection_facts(&self) -> ConnectionFacts {
         ConnectionFacts {
             client_ip: self.client.address_value.clone(),
             proto: self.client.proto.clone(),
-            // Checked by the request's parser: visible ASCII.
-            host: HeaderValue::from_str(self.request.host()).unwrap_or_else(|_| HeaderValue::from_static("")),
+            host: self.client.host.clone().unwrap_or_else(|| {
+                // Checked by the request's parser: visible ASCII.
+                HeaderValue::from_str(self.request.host()).unwrap_or_else(|_| HeaderValue::from_static(""))
+            }),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,20 +14,28 @@ use http::HeaderValue;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::proxy::HttpProxy;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::arrival::Client;
 use super::guarded_stream::GuardedStream;
+use super::places::{Place, Places};
 use super::proxy::Gateway;
 use super::request::HeadLimits;
-use crate::telemetry::ConnectionRefusal;
+use super::spare_file::SpareFile;
+use crate::domain::forwarding::TrustedProxies;
 
 /// Bounds of connections.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct EdgeLimits {
     /// Connections at once.
     pub max_connections: usize,
+    /// Of these, from one address, of IPv6 from one /64. None: all.
+    pub max_connections_per_address: Option<usize>,
+    /// Whose word counts about who calls, and whose connections are counted only in all.
+    pub trusted_proxies: TrustedProxies,
+    /// Of an HTTP/1 connection; it is closed behind the last one. None: any number.
+    pub max_requests_per_connection: Option<u64>,
     /// Of a request head.
     pub head: HeadLimits,
     /// From the first byte of a head to its last; also for the first byte of a new connection.
@@ -40,6 +48,8 @@ pub struct EdgeLimits {
     pub write_timeout: Duration,
 }
 
+/// Connections to services that are kept for another request, in all.
+pub const KEPT_UPSTREAM_CONNECTIONS: usize = 1024;
 /// After an accept that failed, usually for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// Between two looks for open requests whose tokens have expired: how much longer they may go on.
@@ -50,7 +60,7 @@ pub struct Edge {
     pub(super) proxy: Arc<HttpProxy<Gateway>>,
     pub(super) gateway: Gateway,
     pub(super) limits: EdgeLimits,
-    connections: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Edge {
@@ -59,13 +69,13 @@ impl Edge {
         let conf = pingora::server::configuration::ServerConf {
             // Bounds tries over the servers of an upstream; each try is decided in `proxy`.
             max_retries: 8,
-            upstream_keepalive_pool_size: 1024,
+            upstream_keepalive_pool_size: KEPT_UPSTREAM_CONNECTIONS,
             ..Default::default()
         };
         let mut proxy = HttpProxy::new(gateway.clone(), Arc::new(conf));
         proxy.handle_init_modules();
-        let connections = Arc::new(Semaphore::new(limits.max_connections));
-        Self { proxy: Arc::new(proxy), gateway, limits, connections }
+        let places = Places::new(limits.max_connections, limits.max_connections_per_address);
+        Self { proxy: Arc::new(proxy), gateway, limits, places }
     }
 
     /// Serves until `stop` becomes true, then lets connections finish for at most `grace`. Returns whether all
@@ -98,6 +108,7 @@ impl Edge {
         mut stop: watch::Receiver<bool>,
         grace: Duration,
     ) -> bool {
+        let mut spare = SpareFile::new();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -108,28 +119,37 @@ impl Edge {
                 Ok((tcp, peer)) => self.admit(tcp, peer, &stop),
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
+                    spare.turn_away(&listener).await;
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                 }
             }
         }
         drop(listener);
-        let all = u32::try_from(self.limits.max_connections).unwrap_or(u32::MAX);
-        tokio::time::timeout(grace, self.connections.acquire_many(all)).await.is_ok()
+        tokio::time::timeout(grace, self.places.emptied()).await.is_ok()
     }
 
     fn admit(self: &Arc<Self>, tcp: TcpStream, peer: SocketAddr, stop: &watch::Receiver<bool>) {
-        let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
-            // Nothing is read and nothing is said: that is what makes refusing cheap.
-            self.gateway.metrics().connection_refused(ConnectionRefusal::TooMany);
-            return;
+        let address = peer.ip().to_canonical();
+        let trusted = self.limits.trusted_proxies.trusts(address);
+        let entry = self.places.enter((!trusted).then_some(address));
+        if let Some(why) = entry.displaced {
+            self.gateway.metrics().connection_displaced(why);
+        }
+        let place = match entry.place {
+            Ok(place) => place,
+            Err(why) => {
+                // Nothing is read and nothing is said: that is what makes refusing cheap.
+                self.gateway.metrics().connection_refused(why);
+                return;
+            }
         };
         let (edge, stop) = (Arc::clone(self), stop.clone());
-        #[expect(clippy::disallowed_methods, reason = "one task a connection, owned by its permit")]
+        #[expect(clippy::disallowed_methods, reason = "one task a connection, owned by its place")]
         tokio::spawn(async move {
             edge.gateway.metrics().connections.inc();
             // The task may be dropped at any await: the gauge must come down then too.
             let _open = Open(&edge.gateway);
-            if let Err(error) = edge.connection(tcp, peer, permit, stop).await {
+            if let Err(error) = edge.connection(tcp, address, place, stop).await {
                 tracing::debug!(%error, "connection not set up");
             }
         });
@@ -139,18 +159,18 @@ impl Edge {
     async fn connection(
         &self,
         tcp: TcpStream,
-        peer: SocketAddr,
-        _permit: OwnedSemaphorePermit,
+        address: IpAddr,
+        place: Place,
         stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
         tcp.set_nodelay(true)?;
-        let address = peer.ip().to_canonical();
         let client = Client {
             address,
             address_value: HeaderValue::try_from(address.to_string()).map_err(io::Error::other)?,
             proto: HeaderValue::from_static("http"),
+            host: None,
         };
-        self.http1(GuardedStream::new(L4Stream::from(tcp)), client, stop).await;
+        self.http1(GuardedStream::new(L4Stream::from(tcp)), client, place, stop).await;
         Ok(())
     }
 }

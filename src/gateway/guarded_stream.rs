@@ -34,6 +34,9 @@ pub enum Violation {
     /// It sends its body too slowly.
     #[error("the request body arrives too slowly")]
     SlowBody,
+    /// Its body has more bytes than its route takes: so many.
+    #[error("the request body is larger than {0} bytes")]
+    LargeBody(u64),
     /// It takes the answer too slowly.
     #[error("the answer is read too slowly")]
     SlowReader,
@@ -50,7 +53,7 @@ impl From<Violation> for io::Error {
     fn from(violation: Violation) -> Self {
         let kind = match violation {
             Violation::SlowBody | Violation::SlowReader => io::ErrorKind::TimedOut,
-            Violation::BadChunk(_) => io::ErrorKind::InvalidData,
+            Violation::BadChunk(_) | Violation::LargeBody(_) => io::ErrorKind::InvalidData,
         };
         Self::new(kind, violation)
     }

@@ -14,8 +14,10 @@ use tokio::sync::watch;
 use super::arrival::{Arrival, Client, Handed};
 use super::client_connection::ClientConnection;
 use super::edge::Edge;
+use super::forwarded;
 use super::guarded_stream::{GuardedStream, Violation};
-use super::head_reader::{NoHead, last_words, read_head};
+use super::head_reader::{NoHead, ReadHead, last_words, read_head};
+use super::places::Place;
 use super::respond;
 use crate::api::Problem;
 use crate::live::Cut;
@@ -26,16 +28,22 @@ const DRAIN: Duration = Duration::from_secs(2);
 const KEEP: u64 = 60;
 
 impl Edge {
-    /// Serves the requests of this connection until it ends.
-    pub(super) async fn http1(&self, stream: GuardedStream, client: Client, mut stop: watch::Receiver<bool>) {
+    /// Serves the requests of this connection until it ends. `client` is the peer.
+    pub(super) async fn http1(
+        &self,
+        stream: GuardedStream,
+        client: Client,
+        place: Place,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut stream = Box::new(stream);
         let connection = Arc::new(self.gateway.connection());
         let mut settings: Option<HttpPersistentSettings> = None;
         let mut idle = self.limits.head_timeout;
+        let mut left = self.limits.max_requests_per_connection;
         loop {
             let limits = &self.limits;
-            let head = match read_head(&mut stream, &limits.head, idle, limits.head_timeout, &mut stop).await
-            {
+            let head = match self.next_head(&mut stream, idle, &place, &mut stop).await {
                 Ok(head) => head,
                 Err(no_head) => {
                     self.no_head(&mut stream, &client, no_head).await;
@@ -44,11 +52,17 @@ impl Edge {
             };
             let received = head.bytes.get(head.end..).unwrap_or_default();
             let expected = stream.expect(&head.request, received, limits.body_timeout, limits.write_timeout);
+            left = left.map(|left| left.saturating_sub(1));
             let arrival = Arrival {
-                client: client.clone(),
+                client: forwarded::client(
+                    &limits.trusted_proxies,
+                    &client,
+                    head.bytes.get(..head.end).unwrap_or_default(),
+                ),
                 request: head.request,
                 id: self.gateway.request_id(),
                 started: head.started,
+                last: left == Some(0),
             };
             if let Err(violation) = expected {
                 self.bad_body(&mut stream, &arrival, violation).await;
@@ -83,6 +97,24 @@ impl Edge {
         }
     }
 
+    /// Reads the next head, unless a newcomer takes the place meanwhile.
+    async fn next_head(
+        &self,
+        stream: &mut GuardedStream,
+        idle: Duration,
+        place: &Place,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<ReadHead, NoHead> {
+        let limits = &self.limits;
+        place.wait();
+        let head = tokio::select! {
+            biased;
+            head = read_head(stream, &limits.head, idle, limits.head_timeout, stop) => head,
+            () = place.lost() => return Err(NoHead::Gone),
+        };
+        if place.serve() { head } else { Err(NoHead::Gone) }
+    }
+
     /// A pingora session that has received exactly the bytes that were judged.
     fn session(
         &self,
@@ -96,7 +128,7 @@ impl Edge {
         if let Some(settings) = settings {
             settings.apply_to_session(&mut session);
         }
-        let keep = handed.arrival.request.keep_alive() && !*stop.borrow();
+        let keep = handed.arrival.keep_alive() && !*stop.borrow();
         session.set_keepalive(keep.then_some(KEEP));
         session.set_read_timeout(Some(self.limits.body_timeout));
         session.set_write_timeout(Some(self.limits.write_timeout));

@@ -18,13 +18,14 @@ use super::arrival::{Arrival, Handed};
 use super::bridge::Bridge;
 use super::client_connection::{ClientConnection, Progress};
 use super::context::{Context, Stage};
+use super::guarded_stream::Violation;
 use super::report::{Finished, Reports, Way};
 use super::request::Upgrade;
 use super::upstream::Upstreams;
 use super::verdict::{blame, verdict};
 use super::{headers, respond};
 use crate::actors::AuthHandle;
-use crate::api;
+use crate::api::{self, Problem};
 use crate::domain::id::RequestId;
 use crate::live::Clock;
 use crate::telemetry::Outcome;
@@ -92,6 +93,19 @@ impl Gateway {
         })
     }
 
+    /// The length that is announced is too much for the route.
+    async fn refuse_length(
+        &self,
+        session: &mut Session,
+        arrival: &Arrival,
+        admitted: &Admitted,
+    ) -> Result<Stage> {
+        let problem = Problem::too_large(admitted.max_body_bytes().unwrap_or(u64::MAX));
+        respond::problem(session, &problem, arrival).await?;
+        let way = Way::Route(admitted.route());
+        Ok(Stage::Answered { way, outcome: Outcome::Refused, reason: Some(problem.code) })
+    }
+
     async fn answer(&self, session: &mut Session, arrival: &Arrival) -> Result<Stage> {
         let answered = self.bridge.answer(session, arrival).await?;
         let outcome = match answered.status.as_u16() {
@@ -128,7 +142,7 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         let Handed { arrival, connection } = context.handed()?;
-        if !arrival.request.keep_alive() {
+        if !arrival.keep_alive() {
             session.set_keepalive(None);
         }
         context.stage = if api::owns(arrival.request.path()) {
@@ -139,6 +153,9 @@ impl ProxyHttp for Gateway {
                 admitted => admitted,
             };
             match judged {
+                Ok(admitted) if admitted.refuses_length(arrival.request.body()) => {
+                    self.refuse_length(session, arrival, &admitted).await?
+                }
                 Ok(admitted) => {
                     headers::settle_connection(session.req_header_mut(), arrival.request.upgrade())?;
                     Stage::Admitted(admitted)
@@ -225,7 +242,17 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         context.passed.received += length(body.as_ref());
-        Ok(())
+        if context.arrival()?.request.upgrade() == Upgrade::WebSocket {
+            return Ok(());
+        }
+        match context.admitted()?.max_body_bytes() {
+            // What came before has passed: the service's connection is closed with it.
+            Some(most) if context.passed.received > most => {
+                let violation = std::io::Error::from(Violation::LargeBody(most));
+                Err(Error::because(ErrorType::ReadError, "request body", violation).into_down())
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn response_body_filter(

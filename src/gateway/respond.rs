@@ -31,6 +31,7 @@ pub fn violation_problem(violation: Violation) -> (Option<Problem>, &'static str
             (Some(Problem::new(StatusCode::BAD_REQUEST, "bad_chunk", bad.to_string())), "bad_chunk")
         }
         Violation::SlowBody => (Some(late_body()), "body_timeout"),
+        Violation::LargeBody(limit) => (Some(Problem::too_large(limit)), "body_too_large"),
         Violation::SlowReader => (None, "slow_reader"),
     }
 }

@@ -136,10 +136,12 @@ labels! {
 }
 
 labels! {
-    /// Why a connection was closed at once.
+    /// Why a connection was closed at once, or gave way to another.
     ConnectionRefusal {
         /// As many as configured are open.
         TooMany = "too_many",
+        /// As many as configured are open from its address.
+        TooManyOfAddress = "too_many_of_address",
     }
 }
 

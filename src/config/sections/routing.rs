@@ -10,6 +10,7 @@ use crate::config::reader::Reader;
 use crate::config::settings::{RouteAccess, RouteOnRevoke, RouteOnStale, RouteSettings, UpstreamSettings};
 
 use super::all::NETWORK_TIMEOUT;
+use super::server::or_any;
 
 /// Paths of the gateway's own, with everything below them.
 const OWN_PATHS: [&str; 4] = [
@@ -21,6 +22,10 @@ const OWN_PATHS: [&str; 4] = [
 
 const ON_STALE: [(&str, RouteOnStale); 2] =
     [("refuse", RouteOnStale::Refuse), ("check", RouteOnStale::Check)];
+
+/// 100 MiB: most uploads, and not yet what fills a disk.
+const MAX_BODY_BYTES: u64 = 104_857_600;
+const MAX_BODY: &str = "104857600";
 
 /// The name of the upstream that the short form makes.
 const SHORT_FORM_NAME: &str = "default";
@@ -88,6 +93,7 @@ fn routes(r: &mut Reader) -> Vec<RouteSettings> {
             forward_authorization: r.value(&key("forward_authorization"), "false", parse::boolean),
             on_stale: r.value(&key("on_stale"), "refuse", parse::one_of(ON_STALE)),
             on_revoke: r.value(&key("on_revoke"), "close", parse::one_of(ends)),
+            max_body_bytes: or_any(r.value(&key("max_body_bytes"), MAX_BODY, parse::number(0..=1 << 50))),
         });
     }
     routes
@@ -120,6 +126,7 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             ("forward_authorization", "false"),
             ("on_stale", "refuse"),
             ("on_revoke", "close"),
+            ("max_body_bytes", MAX_BODY),
         ];
         for (leaf, value) in whole {
             r.show_from(&format!("route[0].{leaf}"), value, origin.clone());
@@ -131,6 +138,7 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             forward_authorization: false,
             on_stale: RouteOnStale::Refuse,
             on_revoke: RouteOnRevoke::Close,
+            max_body_bytes: Some(MAX_BODY_BYTES),
         });
     }
 }

@@ -6,6 +6,7 @@ use crate::config::problem::Fault;
 use crate::config::reader::Reader;
 use crate::config::settings::{LogFormat, LogSettings, ServerSettings};
 use crate::config::{address, parse};
+use crate::domain::forwarding::TrustedProxies;
 
 use super::all::{NETWORK_TIMEOUT, cores};
 
@@ -29,6 +30,17 @@ pub(super) fn server(r: &mut Reader) -> ServerSettings {
         threads,
         data_dir: r.value("server.data_dir", ".gateward", parse::path),
         max_connections: r.value("server.max_connections", "10000", parse::number(1..=1_000_000)),
+        max_connections_per_address: or_any(r.value(
+            "server.max_connections_per_address",
+            "1000",
+            parse::number(0..=1_000_000),
+        )),
+        max_requests_per_connection: or_any(r.value(
+            "server.max_requests_per_connection",
+            "10000",
+            parse::number(0..=1_000_000_000),
+        )),
+        trusted_proxies: TrustedProxies::new(r.value("server.trusted_proxies", "[]", address::networks)),
         head_timeout: r.value("server.head_timeout", "10s", parse::duration(NETWORK_TIMEOUT)),
         // Whole seconds at least: the proxy counts keep-alive in them.
         keepalive_timeout: r.value(
@@ -48,6 +60,11 @@ pub(super) fn server(r: &mut Reader) -> ServerSettings {
             parse::duration(Duration::ZERO..=Duration::from_hours(1)),
         ),
     }
+}
+
+/// 0 stands for no bound.
+pub(super) fn or_any<T: Default + PartialEq>(number: T) -> Option<T> {
+    Some(number).filter(|number| *number != T::default())
 }
 
 pub(super) fn log(r: &mut Reader) -> LogSettings {

@@ -8,15 +8,15 @@ use crate::live::IdentityValues;
 
 const VIA: HeaderValue = HeaderValue::from_static("1.1 gateward");
 
-/// Where a call came from. The first two are fixed for a connection: build once, clone for each request.
+/// Where a call came from.
 #[derive(Debug, Clone)]
 pub struct ConnectionFacts {
-    /// `X-Forwarded-For`: the peer's address and nothing else, since no peer is trusted to name another. An IPv4
-    /// address that arrived in IPv6 form is shown as IPv4.
+    /// `X-Forwarded-For`: the client's address and, behind it, those of the trusted proxies that it came through; of
+    /// a peer that is not trusted its address and nothing else. IPv4 in IPv6 form is shown as IPv4.
     pub client_ip: HeaderValue,
     /// `X-Forwarded-Proto`: `http` or `https`.
     pub proto: HeaderValue,
-    /// `X-Forwarded-Host`: `Host` as the client sent it.
+    /// `X-Forwarded-Host`: `Host` as the client sent it, or what a trusted proxy says that was.
     pub host: HeaderValue,
 }
 

@@ -5,8 +5,8 @@
 //! route, and ours are set, one value each. Called in pingora's `upstream_request_filter`, except
 //! [`settle_connection`], which comes before, and [`settle_answer`], which is for the way back.
 //!
-//! What this module deliberately does not do: decide who the caller is, or believe anybody's forwarding
-//! headers.
+//! What this module deliberately does not do: decide who the caller is, or read inbound forwarding
+//! headers (see `gateway::forwarded`).
 
 mod credentials;
 mod fold;

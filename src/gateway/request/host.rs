@@ -32,6 +32,11 @@ pub(super) fn judge(value: &[u8]) -> Result<(), Refusal> {
     if name_ok && port_ok { Ok(()) } else { Err(HOST_SYNTAX) }
 }
 
+/// Whether a text is a host as `Host` may name one.
+pub fn is_host(text: &[u8]) -> bool {
+    judge(text).is_ok()
+}
+
 fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name.len() <= LONGEST_NAME && name.first() != Some(&b'.') && HOST.all(name)
 }

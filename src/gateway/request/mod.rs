@@ -32,4 +32,5 @@ pub use connection::Upgrade;
 pub use credentials::Credentials;
 pub use framing::Body;
 pub use head::{HeadLimits, HeadProgress, find_head_end};
+pub use host::is_host;
 pub use refusal::Refusal;

@@ -71,6 +71,8 @@ families! {
         "Open client connections.";
     CONNECTIONS_REFUSED = Kind::Counter, "gateward_connections_refused_total", ["reason"],
         "Client connections closed at once, by reason.";
+    CONNECTIONS_DISPLACED = Kind::Counter, "gateward_connections_displaced_total", ["reason"],
+        "Client connections that waited for a request and gave way to new ones, by the bound that was reached.";
     OPEN_REQUESTS = Kind::Gauge, "gateward_open_requests", [],
         "Requests at services that end with their session or token.";
     OPEN_REQUESTS_CLOSED = Kind::Counter, "gateward_open_requests_closed_total", ["reason"],

@@ -49,6 +49,7 @@ pub struct Metrics {
     /// [`families::CONNECTIONS`]
     pub connections: IntGauge,
     connections_refused: IntCounterVec,
+    connections_displaced: IntCounterVec,
     /// [`families::OPEN_REQUESTS`]
     pub open_requests: IntGauge,
     open_requests_closed: IntCounterVec,
@@ -97,6 +98,7 @@ impl Metrics {
             actor_restarts: make.int_counters(families::ACTOR_RESTARTS)?,
             connections: make.int_gauge(families::CONNECTIONS)?,
             connections_refused: make.int_counters(families::CONNECTIONS_REFUSED)?,
+            connections_displaced: make.int_counters(families::CONNECTIONS_DISPLACED)?,
             open_requests: make.int_gauge(families::OPEN_REQUESTS)?,
             open_requests_closed: make.int_counters(families::OPEN_REQUESTS_CLOSED)?,
             revocations: make.int_gauge(families::REVOCATIONS)?,
@@ -125,6 +127,7 @@ impl Metrics {
         HashResult::ALL.iter().for_each(|result| add(&self.hash_jobs, &[result.as_str()], 0));
         FeedResync::ALL.iter().for_each(|cause| add(&self.revocation_resyncs, &[cause.as_str()], 0));
         ConnectionRefusal::ALL.iter().for_each(|why| add(&self.connections_refused, &[why.as_str()], 0));
+        ConnectionRefusal::ALL.iter().for_each(|why| add(&self.connections_displaced, &[why.as_str()], 0));
         RequestClosed::ALL.iter().for_each(|why| add(&self.open_requests_closed, &[why.as_str()], 0));
     }
 
@@ -201,6 +204,11 @@ impl Metrics {
     /// A client connection was closed at once.
     pub fn connection_refused(&self, reason: ConnectionRefusal) {
         add(&self.connections_refused, &[reason.as_str()], 1);
+    }
+
+    /// A client connection that waited gave way to a new one.
+    pub fn connection_displaced(&self, reason: ConnectionRefusal) {
+        add(&self.connections_displaced, &[reason.as_str()], 1);
     }
 
     /// An open request was closed because what admitted it had ended.

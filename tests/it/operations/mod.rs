@@ -3,6 +3,7 @@
 
 mod accounts;
 mod admin;
+mod admin_bounds;
 mod command_line;
 mod configuration;
 mod keys;

@@ -5,8 +5,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::front::{Front, PROMPT, head};
-use crate::support::raw::{NoResponse, RawClient};
-use crate::support::wait::eventually;
 
 const SHORT: &str = "server.head_timeout = '1s'\nserver.keepalive_timeout = '1s'\nserver.body_timeout = '1s'";
 /// Each of the deadlines above, on a busy machine.
@@ -85,42 +83,6 @@ async fn slow_bodies_are_given_up() {
         assert!(said.contains(&told) && said.contains(blamed), "the client was at fault: {said}");
     }
     front.assert_serves("afterwards").await;
-}
-
-#[tokio::test]
-async fn connections_are_bounded_and_come_back() {
-    let front = Front::with("server.max_connections = 8").await;
-    // The client that set up the person holds some.
-    let address = front.app.address;
-    let mut held = Vec::new();
-    let mut refused = 0;
-    for _ in 0..24 {
-        let mut client = RawClient::connect(address).await;
-        client.send(head("GET /public/held", &[])).await;
-        match client.read_response().await {
-            Ok(answer) => {
-                assert_eq!(answer.status, 200);
-                held.push(client);
-            }
-            Err(NoResponse::Closed | NoResponse::CutOff(_)) => refused += 1,
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-    assert!((4..=8).contains(&held.len()), "{} held, {refused} refused", held.len());
-    // Those that were there are served on.
-    for client in &mut held {
-        client.send(head("GET /public/again", &[])).await;
-        assert_eq!(client.read_response().await.unwrap().status, 200);
-    }
-    let metrics = front.app.get_admin("/metrics").await.text().await.unwrap();
-    assert!(metrics.contains("too_many"), "{metrics}");
-    drop(held);
-    let recovered = eventually(PROMPT, || async {
-        let mut client = RawClient::connect(address).await;
-        client.send(head("GET /public/after", &[])).await;
-        client.read_response().await.is_ok()
-    });
-    assert!(recovered.await);
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 //! What single parsers and tables decide is tested next to them in `src`; here the whole way is.
 
 mod bodies;
+mod body_limits;
+mod caps;
 mod chunk_framing;
 mod connections;
 mod credentials;
@@ -22,6 +24,7 @@ mod routing;
 mod slow_bodies;
 mod stopping;
 mod streaming;
+mod trusted_proxies;
 mod upstream_failures;
 mod upstream_reuse;
 mod websocket;

@@ -35,6 +35,7 @@ pub struct TestApp {
     directory: PathBuf,
     has_config: bool,
     environment: Vec<(String, String)>,
+    open_files: Option<u32>,
     process: Option<Process>,
     output: Output,
 }
@@ -72,6 +73,7 @@ impl TestApp {
                 directory: directory.clone(),
                 has_config: builder.config.is_some(),
                 environment: builder.environment.clone(),
+                open_files: builder.open_files,
                 process: None,
                 output: Output::default(),
             };
@@ -123,7 +125,15 @@ impl TestApp {
 
     /// The program with these arguments, this app's environment and directory: for other subcommands.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gateward"));
+        let program = env!("CARGO_BIN_EXE_gateward");
+        let mut command = match self.open_files {
+            None => Command::new(program),
+            Some(limit) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), program]);
+                shell
+            }
+        };
         command
             .args(arguments)
             .env_clear()

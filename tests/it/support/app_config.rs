@@ -23,6 +23,8 @@ pub struct AppBuilder {
     pub(super) config: Option<Table>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) recorder: Recorder,
+    /// Files that the program may open, if fewer than usual.
+    pub(super) open_files: Option<u32>,
 }
 
 impl AppBuilder {
@@ -49,7 +51,7 @@ impl AppBuilder {
             upstream = "recorder"
             access = "public"
         };
-        let builder = Self { config: Some(config), environment: Vec::new(), recorder };
+        let builder = Self { config: Some(config), environment: Vec::new(), recorder, open_files: None };
         let builder = builder.upstream(&recorder_address);
         match kind {
             StoreKind::Embedded => builder.config("store.kind = 'embedded'"),
@@ -62,7 +64,7 @@ impl AppBuilder {
 
     /// No configuration at all but the addresses: as `make run` starts it, with the demo service.
     pub fn unconfigured() -> Self {
-        Self { config: None, environment: Vec::new(), recorder: Recorder::start() }
+        Self { config: None, environment: Vec::new(), recorder: Recorder::start(), open_files: None }
     }
 
     /// The Postgres store on servers of the test's own, for tests that stop or pause them.
@@ -105,6 +107,12 @@ impl AppBuilder {
     /// An environment variable. Nothing but `PATH` is inherited.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lowers the limit of open files, the hard one too.
+    pub fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
         self
     }
 

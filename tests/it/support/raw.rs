@@ -1,10 +1,10 @@
 //! A client that sends exactly the bytes it is told to, and reads answers without repairing them.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// For everything that should be prompt.
@@ -66,6 +66,14 @@ impl RawClient {
         let stream = stream.unwrap_or_else(|error| panic!("no connection to {address}: {error}"));
         stream.set_nodelay(true).expect("a socket takes the option");
         Self { stream, buffer: Vec::new() }
+    }
+
+    /// Connects from this loopback address, which Linux has all of 127.0.0.0/8 for.
+    pub async fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((source, 0).into()).unwrap_or_else(|error| panic!("not from {source}: {error}"));
+        let stream = timeout(DEADLINE, socket.connect(address)).await.expect("connected in time");
+        Self { stream: stream.expect("a connection"), buffer: Vec::new() }
     }
 
     /// Sends bytes. `false`: the other side closed, or took nothing for the deadline.
