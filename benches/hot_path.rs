@@ -113,6 +113,8 @@ fn bench(key: SigningKey) -> Bench {
             access: Access::Public,
             forward_authorization: false,
             on_stale: OnStale::Refuse,
+            allow_encoded_slash: false,
+            merge_slashes: false,
             on_revoke: OnRevoke::Close,
         },
         Route {
@@ -121,6 +123,8 @@ fn bench(key: SigningKey) -> Bench {
             access: Access::Authenticated,
             forward_authorization: false,
             on_stale: OnStale::Refuse,
+            allow_encoded_slash: false,
+            merge_slashes: false,
             on_revoke: OnRevoke::Close,
         },
     ];
@@ -150,6 +154,8 @@ fn hot_path(c: &mut Criterion) {
             access: Access::Authenticated,
             forward_authorization: false,
             on_stale: OnStale::Refuse,
+            allow_encoded_slash: false,
+            merge_slashes: false,
             on_revoke: OnRevoke::Close,
         }];
         let table = Arc::new(RouteTable::new(routes).unwrap());

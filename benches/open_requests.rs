@@ -312,6 +312,8 @@ fn costs() {
             forward_authorization: false,
             on_revoke,
             on_stale: OnStale::Refuse,
+            allow_encoded_slash: false,
+            merge_slashes: false,
         };
         let table = Arc::new(RouteTable::new(vec![route]).unwrap());
         let admission = Admission::new(table, Arc::clone(&check), Arc::new(Metrics::new(0).unwrap()));

@@ -321,6 +321,10 @@ pub struct RouteSettings {
     pub on_stale: RouteOnStale,
     /// Default `close`.
     pub on_revoke: RouteOnRevoke,
+    /// Whether `%2f` may stand in paths. Default `false`.
+    pub allow_encoded_slash: bool,
+    /// Whether `//` in paths is taken as `/`. Default `false`.
+    pub merge_slashes: bool,
 }
 
 /// See [`RouteSettings::on_stale`].

@@ -51,6 +51,10 @@ pub struct Route {
     pub on_stale: OnStale,
     /// What the end of a session means to what is open. Nothing to public routes.
     pub on_revoke: OnRevoke,
+    /// Whether paths may have encoded slashes, as long as every reading of them leads here.
+    pub allow_encoded_slash: bool,
+    /// Whether paths may have runs of slashes, each of which counts as one.
+    pub merge_slashes: bool,
 }
 
 /// Why routes make no table.
@@ -185,6 +189,8 @@ mod tests {
             forward_authorization: false,
             on_stale: OnStale::Refuse,
             on_revoke: OnRevoke::Close,
+            allow_encoded_slash: false,
+            merge_slashes: false,
         }
     }
 

@@ -22,7 +22,7 @@ const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
 
 /// A head, and what was read beyond it.
 pub struct ReadHead {
-    /// Everything that was read, from the first byte of the head.
+    /// Everything that was read, from the first byte of the head, which is that of the request.
     pub bytes: BytesMut,
     /// Where the head ends in them.
     pub end: usize,
@@ -71,8 +71,16 @@ pub async fn read_head(
         match find_head_end(&bytes, scanned).map_err(NoHead::Refused)? {
             HeadProgress::Complete { head_len } => {
                 let head = bytes.get(..head_len).unwrap_or_default();
-                let request = CanonicalRequest::parse(head, limits).map_err(NoHead::Refused)?;
-                return Ok(ReadHead { bytes, end: head_len, request, started });
+                let request = CanonicalRequest::parse_odd(head, limits).map_err(NoHead::Refused)?;
+                let end = request.head().len();
+                if end != head_len {
+                    // Slashes were merged: from here on, there is no other path.
+                    let behind = bytes.split_off(head_len);
+                    bytes.clear();
+                    bytes.extend_from_slice(request.head());
+                    bytes.unsplit(behind);
+                }
+                return Ok(ReadHead { bytes, end, request, started });
             }
             HeadProgress::NeedMore => limits.may_grow(&bytes).map_err(NoHead::Refused)?,
         }

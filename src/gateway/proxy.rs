@@ -131,20 +131,22 @@ impl ProxyHttp for Gateway {
         if !arrival.request.keep_alive() {
             session.set_keepalive(None);
         }
-        context.stage = if api::owns(arrival.request.path()) {
-            self.answer(session, arrival).await?
-        } else {
-            let judged = match self.admission.admit(&arrival.request, &connection.open) {
-                Err(refused) => self.admission.appeal(refused, &connection.open, &self.auth).await,
-                admitted => admitted,
-            };
-            match judged {
-                Ok(admitted) => {
-                    headers::settle_connection(session.req_header_mut(), arrival.request.upgrade())?;
-                    Stage::Admitted(admitted)
+        context.stage = match self.admission.is_own(&arrival.request) {
+            Ok(true) => self.answer(session, arrival).await?,
+            Ok(false) => {
+                let judged = match self.admission.admit(&arrival.request, &connection.open) {
+                    Err(refused) => self.admission.appeal(refused, &connection.open, &self.auth).await,
+                    admitted => admitted,
+                };
+                match judged {
+                    Ok(admitted) => {
+                        headers::settle_connection(session.req_header_mut(), arrival.request.upgrade())?;
+                        Stage::Admitted(admitted)
+                    }
+                    Err(refused) => self.refuse(session, arrival, &refused).await?,
                 }
-                Err(refused) => self.refuse(session, arrival, &refused).await?,
             }
+            Err(refused) => self.refuse(session, arrival, &refused).await?,
         };
         Ok(matches!(context.stage, Stage::Answered { .. }))
     }
@@ -323,6 +325,7 @@ impl ProxyHttp for Gateway {
             bytes_in: u64::try_from(session.body_bytes_read()).unwrap_or(u64::MAX),
             bytes_out: u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX),
             account: admitted.and_then(Admitted::caller).map(|caller| caller.claims().account_id()),
+            path_exception: admitted.and_then(|_| arrival.request.oddities().as_str()),
         });
     }
 }

@@ -88,6 +88,8 @@ fn routes(r: &mut Reader) -> Vec<RouteSettings> {
             forward_authorization: r.value(&key("forward_authorization"), "false", parse::boolean),
             on_stale: r.value(&key("on_stale"), "refuse", parse::one_of(ON_STALE)),
             on_revoke: r.value(&key("on_revoke"), "close", parse::one_of(ends)),
+            allow_encoded_slash: r.value(&key("allow_encoded_slash"), "false", parse::boolean),
+            merge_slashes: r.value(&key("merge_slashes"), "false", parse::boolean),
         });
     }
     routes
@@ -120,6 +122,8 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             ("forward_authorization", "false"),
             ("on_stale", "refuse"),
             ("on_revoke", "close"),
+            ("allow_encoded_slash", "false"),
+            ("merge_slashes", "false"),
         ];
         for (leaf, value) in whole {
             r.show_from(&format!("route[0].{leaf}"), value, origin.clone());
@@ -131,6 +135,8 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             forward_authorization: false,
             on_stale: RouteOnStale::Refuse,
             on_revoke: RouteOnRevoke::Close,
+            allow_encoded_slash: false,
+            merge_slashes: false,
         });
     }
 }
