@@ -15,7 +15,7 @@ use super::arrival::{Arrival, Client, Handed};
 use super::client_connection::ClientConnection;
 use super::edge::Edge;
 use super::guarded_stream::{GuardedStream, Violation};
-use super::head_reader::{NoHead, last_words, read_head};
+use super::head_reader::{NoHead, ReadHead, last_words, read_head};
 use super::respond;
 use crate::api::Problem;
 use crate::live::Cut;
@@ -32,30 +32,30 @@ impl Edge {
         let connection = Arc::new(self.gateway.connection());
         let mut settings: Option<HttpPersistentSettings> = None;
         let mut idle = self.limits.head_timeout;
+        let mut ahead = BytesMut::new();
         loop {
             let limits = &self.limits;
-            let head = match read_head(&mut stream, &limits.head, idle, limits.head_timeout, &mut stop).await
-            {
+            let bytes = std::mem::take(&mut ahead);
+            let read = read_head(&mut stream, bytes, &limits.head, idle, limits.head_timeout, &mut stop);
+            let ReadHead { mut head, behind, request, started } = match read.await {
                 Ok(head) => head,
                 Err(no_head) => {
                     self.no_head(&mut stream, &client, no_head).await;
                     return;
                 }
             };
-            let received = head.bytes.get(head.end..).unwrap_or_default();
-            let expected = stream.expect(&head.request, received, limits.body_timeout, limits.write_timeout);
-            let arrival = Arrival {
-                client: client.clone(),
-                request: head.request,
-                id: self.gateway.request_id(),
-                started: head.started,
-            };
-            if let Err(violation) = expected {
-                self.bad_body(&mut stream, &arrival, violation).await;
-                return;
+            let expected = stream.expect(&request, behind, limits.body_timeout, limits.write_timeout);
+            let id = self.gateway.request_id();
+            let arrival = Arrival { client: client.clone(), request, id, started };
+            match expected {
+                Ok(of_body) => head.unsplit(of_body),
+                Err(violation) => {
+                    self.bad_body(&mut stream, &arrival, violation).await;
+                    return;
+                }
             }
             let handed = Handed { arrival, connection: Arc::clone(&connection) };
-            let session = self.session(stream, settings.take(), head.bytes, handed, &stop);
+            let session = self.session(stream, settings.take(), head, handed, &stop);
             connection.begin();
             let mut request = self.proxy.process_new_http(session, &stop);
             let served = match connection.open.until_cut(&mut request).await {
@@ -74,11 +74,10 @@ impl Edge {
             };
             let (back, kept) = reused.consume();
             settings = kept;
-            match GuardedStream::back(back) {
-                Some(back) if back.body_ended() => stream = back,
-                // Pingora saw the end of the body where there is none.
-                Some(_) | None => return,
-            }
+            let Some(mut back) = GuardedStream::back(back) else { return };
+            // Pingora saw the end of the body where there is none?
+            let Some(bytes) = back.next_head() else { return };
+            (stream, ahead) = (back, bytes);
             idle = self.limits.keepalive_timeout;
         }
     }
