@@ -56,6 +56,8 @@ pub struct Refused {
     pub reason: &'static str,
     /// Place of the route in the route table, when there is one.
     pub route: Option<usize>,
+    /// Whether the request can be read in two ways: nothing behind it is believed, and the connection ends.
+    pub ambiguous: bool,
     /// What would have passed, were it known that its session has not ended lately.
     undecided: Option<Box<Undecided>>,
 }
@@ -95,7 +97,13 @@ impl Admitted {
 
 impl Refused {
     fn by(refusal: &Refusal, route: Option<usize>) -> Self {
-        Self { problem: respond::refusal_problem(refusal), reason: refusal.code, route, undecided: None }
+        Self {
+            problem: respond::refusal_problem(refusal),
+            reason: refusal.code,
+            route,
+            ambiguous: true,
+            undecided: None,
+        }
     }
 }
 
@@ -144,7 +152,13 @@ impl Admission {
         }
         let Some((position, route)) = found else {
             let problem = Problem::not_found();
-            return Err(Refused { problem, reason: "no_route", route: None, undecided: None });
+            return Err(Refused {
+                problem,
+                reason: "no_route",
+                route: None,
+                ambiguous: false,
+                undecided: None,
+            });
         };
         let access = route.access;
         let route = AdmittedRoute {
@@ -170,6 +184,7 @@ impl Admission {
             problem: denied.problem,
             reason: denied.reason,
             route: Some(route.position),
+            ambiguous: false,
             undecided: denied.undecided.map(|caller| Box::new(Undecided { route, caller })),
         })
     }

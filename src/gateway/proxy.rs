@@ -80,8 +80,8 @@ impl Gateway {
     }
 
     async fn refuse(&self, session: &mut Session, arrival: &Arrival, refused: &Refused) -> Result<Stage> {
-        if arrival.request.upgrade() == Upgrade::WebSocket {
-            // What comes next may be frames.
+        // Behind a handshake, what comes next may be frames.
+        if refused.ambiguous || arrival.request.upgrade() == Upgrade::WebSocket {
             session.set_keepalive(None);
         }
         respond::problem(session, &refused.problem, arrival).await?;
@@ -172,7 +172,7 @@ impl ProxyHttp for Gateway {
         let (arrival, admitted) = (context.arrival()?, context.admitted()?);
         headers::strip(request);
         headers::set(admitted.identity(), &arrival.connection_facts(), &arrival.id_value(), request)?;
-        headers::remove_session_cookie(request)?;
+        headers::remove_our_cookies(request)?;
         if !admitted.forward_authorization() {
             headers::remove_authorization(request);
         }
@@ -209,6 +209,8 @@ impl ProxyHttp for Gateway {
         }
         respond::settle_expectation(session, response.status, arrival);
         headers::settle_answer(response, arrival.request.version());
+        headers::strip_answer(response);
+        headers::keep_our_cookies(response)?;
         response.insert_header("x-request-id", arrival.id_value())?;
         context.status = Some(response.status.as_u16());
         if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
