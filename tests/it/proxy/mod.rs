@@ -13,6 +13,7 @@ mod heads;
 mod identity;
 mod limits;
 mod many_sockets;
+mod odd_paths;
 mod open_requests;
 mod origin;
 
