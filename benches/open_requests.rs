@@ -313,6 +313,8 @@ fn costs() {
             on_revoke,
             max_body_bytes: None,
             on_stale: OnStale::Refuse,
+            allow_encoded_slash: false,
+            merge_slashes: false,
         };
         let table = Arc::new(RouteTable::new(vec![route]).unwrap());
         let admission = Admission::new(table, Arc::clone(&check), Arc::new(Metrics::new(0).unwrap()));

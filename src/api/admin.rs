@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -11,6 +12,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
+use super::hardening::hardened;
 use crate::actors::AuthHandle;
 use crate::live::{LiveRevocations, Moment, TokenCheck};
 use crate::telemetry::metrics::{self, Metrics};
@@ -59,6 +61,7 @@ pub fn admin_router(state: AdminState) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/version", get(version))
+        .layer(from_fn(hardened))
         .with_state(state)
 }
 

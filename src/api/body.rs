@@ -147,7 +147,7 @@ mod tests {
 
     fn problem(body: &[u8]) -> (u16, &'static str, String) {
         let problem = parse_json::<Ask>(body).unwrap_err();
-        (problem.status.as_u16(), problem.code, problem.detail)
+        (problem.status.as_u16(), problem.code, problem.detail.into())
     }
 
     #[test]

@@ -179,7 +179,7 @@ pub fn oauth_error(problem: &Problem) -> Response {
         StatusCode::INTERNAL_SERVER_ERROR => (problem.status, "server_error"),
         _ => (StatusCode::BAD_REQUEST, "invalid_request"),
     };
-    let mut response = oauth_answer(status, error, problem.detail.clone(), problem.code);
+    let mut response = oauth_answer(status, error, problem.detail.to_string(), problem.code);
     for (name, value) in &problem.headers() {
         if name != http::header::WWW_AUTHENTICATE {
             response.headers_mut().insert(name, value.clone());

@@ -150,7 +150,7 @@ fn proof(password: &SecretString) -> Result<Password, Problem> {
     Password::parse(password.expose_secret().to_owned()).map_err(|_| AuthError::WrongPassword.into())
 }
 
-fn unprocessable(code: &'static str, detail: impl Into<String>) -> Problem {
+fn unprocessable(code: &'static str, detail: impl Into<Box<str>>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
 }
 

@@ -13,6 +13,7 @@ mod client_auth;
 pub mod demo;
 mod discovery;
 mod docs;
+mod hardening;
 mod introspect;
 mod issuer;
 mod listener;

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::hardening::harden;
 use crate::actors::AuthError;
 use crate::domain::id::RequestId;
 
@@ -23,7 +24,7 @@ pub struct Problem {
     /// Stable word a program may decide on.
     pub code: &'static str,
     /// A sentence for a person.
-    pub detail: String,
+    pub detail: Box<str>,
     /// `WWW-Authenticate`, for 401 and 403 of bearer tokens.
     challenge: Option<&'static str>,
     /// `Allow`, for 405.
@@ -48,7 +49,7 @@ pub struct ProblemBody<'a> {
 
 impl Problem {
     /// A problem without special headers.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Box<str>>) -> Self {
         Self { status, code, detail: detail.into(), challenge: None, allow: None }
     }
 
@@ -128,6 +129,7 @@ impl Problem {
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        harden(&mut headers);
         if let Some(challenge) = self.challenge {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }

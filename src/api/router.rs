@@ -1,27 +1,19 @@
 //! The public router: which path goes to which handler.
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
-use http::HeaderValue;
-use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use axum::middleware::from_fn;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::docs::{Document, pages};
+use super::hardening::hardened;
 use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
 use super::{
     accounts, discovery, introspect, login, logout, me, refresh, revoke, sessions, status_lists, token,
     well_known,
 };
-
-/// Swagger UI styles itself inline and draws data: images; everything else comes from the binary.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-                      img-src 'self' data:; connect-src 'self'; form-action 'self'; \
-                      base-uri 'none'; frame-ancestors 'none'";
 
 /// Documents about the issuer: a service must not speak for it.
 const ISSUER_DOCUMENTS: [&str; 3] = [
@@ -61,19 +53,8 @@ pub fn public_router(state: ApiState) -> Router {
         .method_not_allowed_fallback(async |facts: RequestFacts| {
             Problem::method_not_allowed(None).response(facts.request_id)
         })
-        .layer(from_fn(harden))
+        .layer(from_fn(hardened))
         .with_state(state)
-}
-
-/// Headers that keep a browser from making more of our answers than they are.
-async fn harden(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    response
 }
 
 #[cfg(test)]

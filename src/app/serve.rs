@@ -148,6 +148,8 @@ async fn services(
         on_stale: RouteOnStale::Refuse,
         on_revoke: RouteOnRevoke::Close,
         max_body_bytes: None,
+        allow_encoded_slash: false,
+        merge_slashes: false,
     };
     Ok((vec![upstream], vec![route]))
 }
@@ -238,6 +240,14 @@ fn route_rules(upstreams: &[UpstreamSpec], routes: &[RouteSettings]) -> Result<V
                 .iter()
                 .position(|upstream| upstream.name == route.upstream)
                 .ok_or_else(|| AppError::Failed(format!("no upstream `{}`", route.upstream)))?;
+            if route.allow_encoded_slash || route.merge_slashes {
+                tracing::warn!(
+                    route = route.path,
+                    route.allow_encoded_slash,
+                    route.merge_slashes,
+                    "a route takes paths that can be read in two ways"
+                );
+            }
             Ok(Route {
                 path: route.path.clone(),
                 upstream,
@@ -255,6 +265,8 @@ fn route_rules(upstreams: &[UpstreamSpec], routes: &[RouteSettings]) -> Result<V
                     RouteOnRevoke::Finish => OnRevoke::Finish,
                 },
                 max_body_bytes: route.max_body_bytes,
+                allow_encoded_slash: route.allow_encoded_slash,
+                merge_slashes: route.merge_slashes,
             })
         })
         .collect()

@@ -333,6 +333,10 @@ pub struct RouteSettings {
     pub on_revoke: RouteOnRevoke,
     /// Bytes of a request body; None (the file's 0): any number. Default 100 MiB. More is a 413.
     pub max_body_bytes: Option<u64>,
+    /// Whether `%2f` may stand in paths. Default `false`.
+    pub allow_encoded_slash: bool,
+    /// Whether `//` in paths is taken as `/`. Default `false`.
+    pub merge_slashes: bool,
 }
 
 /// See [`RouteSettings::on_stale`].

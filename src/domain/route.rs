@@ -53,6 +53,10 @@ pub struct Route {
     pub on_revoke: OnRevoke,
     /// Bytes of a request body. None: any number.
     pub max_body_bytes: Option<u64>,
+    /// Whether paths may have encoded slashes, as long as every reading of them leads here.
+    pub allow_encoded_slash: bool,
+    /// Whether paths may have runs of slashes, each of which counts as one.
+    pub merge_slashes: bool,
 }
 
 /// Why routes make no table.
@@ -188,6 +192,8 @@ mod tests {
             on_stale: OnStale::Refuse,
             on_revoke: OnRevoke::Close,
             max_body_bytes: None,
+            allow_encoded_slash: false,
+            merge_slashes: false,
         }
     }
 

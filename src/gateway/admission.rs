@@ -1,13 +1,15 @@
 //! May this request reach a service?
 //!
 //! [`Admission::admit`] is the only maker of [`Admitted`], and the proxy names a service only for an
-//! `Admitted`. Unknown path: refused. Protected route: a token that is valid now, exactly one.
+//! `Admitted`. Unknown path: refused. Path that only some routes take (see [`super::request::Oddity`]): refused
+//! without such a route. Protected route: a token that is valid now, exactly one.
 
 use std::sync::Arc;
 
-use super::request::{Body, CanonicalRequest, Credentials};
+use super::request::{Body, CanonicalRequest, Credentials, Oddity, Refusal};
+use super::respond;
 use crate::actors::{AuthError, AuthHandle};
-use crate::api::{Presented, Problem, authenticate};
+use crate::api::{self, Presented, Problem, authenticate};
 use crate::domain::route::{Access, OnRevoke, OnStale, Route, RouteTable};
 use crate::domain::token::TokenRefusal;
 use crate::live::{IdentityValues, OpenConnection, OpenRequest, OpenRequests, TokenCheck, Verified};
@@ -55,6 +57,8 @@ pub struct Refused {
     pub reason: &'static str,
     /// Place of the route in the route table, when there is one.
     pub route: Option<usize>,
+    /// Whether the request can be read in two ways: nothing behind it is believed, and the connection ends.
+    pub ambiguous: bool,
     /// What would have passed, were it known that its session has not ended lately.
     undecided: Option<Box<Undecided>>,
 }
@@ -105,6 +109,18 @@ impl Admitted {
     }
 }
 
+impl Refused {
+    fn by(refusal: &Refusal, route: Option<usize>) -> Self {
+        Self {
+            problem: respond::refusal_problem(refusal),
+            reason: refusal.code,
+            route,
+            ambiguous: true,
+            undecided: None,
+        }
+    }
+}
+
 impl Admission {
     /// Decides by these routes and this check.
     pub fn new(routes: Arc<RouteTable>, check: Arc<TokenCheck>, metrics: Arc<Metrics>) -> Self {
@@ -121,6 +137,18 @@ impl Admission {
         self.check.open_requests()
     }
 
+    /// Whether the gateway answers this request itself, whatever the routes say.
+    ///
+    /// # Errors
+    /// [`Refused`]: it does, and the path is one that only a route may allow.
+    pub fn is_own(&self, request: &CanonicalRequest) -> Result<bool, Refused> {
+        let own = api::owns(request.path());
+        match request.oddities().refusal_unless(|_| !own) {
+            Some(refusal) => Err(Refused::by(&refusal, None)),
+            None => Ok(own),
+        }
+    }
+
     /// Judges a request of this connection. On a public route credentials are not looked at: the service is told
     /// nothing about the caller.
     ///
@@ -132,9 +160,19 @@ impl Admission {
         connection: &OpenConnection,
     ) -> Result<Admitted, Refused> {
         let found = self.routes.position(request.path());
-        let Some((position, route)) = found.and_then(|at| Some((at, self.routes().get(at)?))) else {
+        let found = found.and_then(|at| Some((at, self.routes().get(at)?)));
+        if let Some(refusal) = odd_path(&self.routes, request, found) {
+            return Err(Refused::by(&refusal, found.map(|(position, _)| position)));
+        }
+        let Some((position, route)) = found else {
             let problem = Problem::not_found();
-            return Err(Refused { problem, reason: "no_route", route: None, undecided: None });
+            return Err(Refused {
+                problem,
+                reason: "no_route",
+                route: None,
+                ambiguous: false,
+                undecided: None,
+            });
         };
         let access = route.access;
         let route = AdmittedRoute {
@@ -161,6 +199,7 @@ impl Admission {
             problem: denied.problem,
             reason: denied.reason,
             route: Some(route.position),
+            ambiguous: false,
             undecided: denied.undecided.map(|caller| Box::new(Undecided { route, caller })),
         })
     }
@@ -202,6 +241,25 @@ impl Admission {
     }
 }
 
+/// Why a path is not taken in the form that it has, if it is not, by the route that was found for it.
+fn odd_path(
+    routes: &RouteTable,
+    request: &CanonicalRequest,
+    found: Option<(usize, &Route)>,
+) -> Option<Refusal> {
+    let allowed = |oddity| match (oddity, found) {
+        (_, None) => false,
+        (Oddity::EncodedSlash, Some((_, route))) => route.allow_encoded_slash,
+        (Oddity::EmptySegment, Some((_, route))) => route.merge_slashes,
+    };
+    // The service may take an encoded slash for a plain one. No reading of the path may lie under another route.
+    let elsewhere =
+        |path: &String| api::owns(path) || routes.position(path) != found.map(|(position, _)| position);
+    let leads_elsewhere = || request.other_readings().is_some_and(|readings| readings.iter().any(elsewhere));
+    let refusal = request.oddities().refusal_unless(allowed);
+    refusal.or_else(|| leads_elsewhere().then(|| Oddity::EncodedSlash.refusal()))
+}
+
 /// The credentials of a request in the API's words.
 pub(super) fn presented(request: &CanonicalRequest) -> Presented<&str> {
     match request.credentials() {
@@ -209,5 +267,149 @@ pub(super) fn presented(request: &CanonicalRequest) -> Presented<&str> {
         Credentials::Several => Presented::Several,
         Credentials::OtherScheme | Credentials::Malformed => Presented::Malformed,
         Credentials::Bearer(_) => request.bearer_token().map_or(Presented::Malformed, Presented::Bearer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gateway::request::HeadLimits;
+
+    const LIMITS: HeadLimits = HeadLimits { max_header_bytes: 4096, max_headers: 9, max_target_bytes: 1024 };
+
+    fn table(routes: Vec<(String, bool, bool)>) -> RouteTable {
+        let route = |(path, allow_encoded_slash, merge_slashes)| Route {
+            path,
+            upstream: 0,
+            access: Access::Public,
+            forward_authorization: false,
+            on_stale: OnStale::Refuse,
+            on_revoke: OnRevoke::Close,
+            max_body_bytes: None,
+            allow_encoded_slash,
+            merge_slashes,
+        };
+        RouteTable::new(routes.into_iter().map(route).collect()).unwrap()
+    }
+
+    /// The path of the route that takes this path, and the path as it is forwarded; or why it is refused.
+    fn taken<'a>(routes: &'a RouteTable, path: &str) -> Result<(&'a str, String), &'static str> {
+        let head = format!("GET {path}?q//%2f HTTP/1.1\r\nHost: a\r\n\r\n");
+        let request =
+            CanonicalRequest::parse_odd(head.as_bytes(), &LIMITS).map_err(|refusal| refusal.code)?;
+        let forwarded = format!("GET {}?q//%2f HTTP/1.1\r\n", request.path());
+        assert!(request.head().starts_with(forwarded.as_bytes()), "{forwarded}");
+        let found = routes.position(request.path()).map(|at| (at, &routes.routes()[at]));
+        if let Some(refusal) = odd_path(routes, &request, found) {
+            return Err(refusal.code);
+        }
+        Ok((found.ok_or("no_route")?.1.path.as_str(), request.path().to_owned()))
+    }
+
+    #[test]
+    fn only_its_own_route_allows_an_odd_path() {
+        let routes = [("/", false, false), ("/e", true, false), ("/m", false, true), ("/e/p", false, false)];
+        let both = [("/b", true, true), ("/b/c", true, true), ("/b/d", false, false)];
+        let routes = table(routes.iter().chain(&both).map(|(p, e, m)| ((*p).to_owned(), *e, *m)).collect());
+        for (path, expected) in [
+            ("/e/x%2Fy", Ok(("/e", "/e/x%2Fy"))),
+            ("/e/x%2f%2fy%2f", Ok(("/e", "/e/x%2f%2fy%2f"))),
+            ("/e/%2f", Ok(("/e", "/e/%2f"))),
+            ("/e//x", Err("empty_segment")),
+            ("/m//x///y//", Ok(("/m", "/m/x/y/"))),
+            ("//m/x", Ok(("/m", "/m/x"))),
+            ("/m/x%2fy", Err("encoded_slash")),
+            ("/b//x%2fy", Ok(("/b", "/b/x%2fy"))),
+            ("/b//%2f/x", Ok(("/b", "/b/%2f/x"))),
+            // Of routes that allow nothing.
+            ("/x%2fy", Err("encoded_slash")),
+            ("//x", Err("empty_segment")),
+            ("/e/p%2fx", Err("encoded_slash")),
+            ("/e/p/x%2fy", Err("encoded_slash")),
+            ("/b//d", Err("empty_segment")),
+            // Another route, for a service that decodes.
+            ("/e%2fx", Err("encoded_slash")),
+            ("/e%2fp", Err("encoded_slash")),
+            ("/e/%2fp", Err("encoded_slash")),
+            ("/b/%2fc", Err("encoded_slash")),
+            ("/b%2fc", Err("encoded_slash")),
+            ("/b/%2f%2fd/x", Err("encoded_slash")),
+            // Whatever is allowed.
+            ("/e/..%2fp", Err("dot_segment")),
+            ("/b//../e", Err("dot_segment")),
+            ("/b/x%2f..%2f..%2fe", Err("dot_segment")),
+            ("/b/x%5cy", Err("encoded_backslash")),
+            ("/b//x%252fy", Err("double_encoding")),
+        ] {
+            assert_eq!(taken(&routes, path), expected.map(|(r, p)| (r, p.to_owned())), "{path}");
+        }
+    }
+
+    #[test]
+    fn nothing_leads_to_the_gateways_own_paths() {
+        let routes = table(vec![("/".to_owned(), true, true), ("/.well-known".to_owned(), true, true)]);
+        for path in ["/auth%2fme", "/%2fauth/me", "/auth%2F", "/.well-known%2fjwks.json", "//auth%2f%2fme"] {
+            assert_eq!(taken(&routes, path).map(|_| ()), Err("encoded_slash"), "{path}");
+        }
+        // A merged path is the path: `is_own` sees it.
+        assert_eq!(taken(&routes, "//auth//me"), Ok(("/", "/auth/me".to_owned())));
+    }
+
+    /// What services make of a path: decoded so often, slashes merged, dot segments removed.
+    fn read(path: &str, decodings: usize, merges: bool, removes_dots: bool) -> String {
+        let mut text = path.to_owned();
+        for _ in 0..decodings {
+            for (triple, character) in [("%2f", "/"), ("%2F", "/"), ("%2e", "."), ("%5c", "/"), ("%25", "%")]
+            {
+                text = text.replace(triple, character);
+            }
+        }
+        let mut segments: Vec<&str> = Vec::new();
+        for segment in text.split('/').skip(1) {
+            match segment {
+                "" if merges => {}
+                "." if removes_dots => {}
+                ".." if removes_dots => drop(segments.pop()),
+                segment => segments.push(segment),
+            }
+        }
+        format!("/{}", segments.join("/"))
+    }
+
+    /// The definition of a route, word for word.
+    fn under<'a>(routes: &'a RouteTable, path: &str) -> Option<&'a str> {
+        let takes = |route: &&Route| {
+            let prefix = route.path.trim_end_matches('/');
+            path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let longest = routes.routes().iter().filter(takes).max_by_key(|route| route.path.len());
+        longest.map(|route| route.path.as_str())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        /// Whatever routes allow, and however a service reads what it gets: it reads a path of the route that
+        /// was decided on.
+        #[test]
+        fn no_reading_of_a_path_lies_under_another_route(
+            routes in proptest::collection::hash_map(
+                "/|(/(a|b|ab)){1,3}", (proptest::bool::weighted(0.7), proptest::bool::weighted(0.7)), 1..9,
+            ),
+            path in "/(a|b|ab|/|/|%2f|%2F|%2f|//|\\.|%2e|%5c|%25){0,10}",
+        ) {
+            let routes = table(routes.into_iter().map(|(path, (e, m))| (path, e, m)).collect());
+            if let Ok((route, path)) = taken(&routes, &path) {
+                prop_assert!(!path.contains("//"), "{}", path);
+                for decodings in 0..3 {
+                    for (merges, removes_dots) in [(false, false), (false, true), (true, false), (true, true)] {
+                        let read = read(&path, decodings, merges, removes_dots);
+                        prop_assert_eq!(under(&routes, &read), Some(route), "{} as {}", path, read);
+                    }
+                }
+            }
+        }
     }
 }

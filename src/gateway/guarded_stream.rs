@@ -5,7 +5,11 @@
 //! ([`Pace`]). What is wrong becomes an I/O error that carries a [`Violation`], which ends the request and, since
 //! nobody knows what comes next, the connection.
 //!
-//! Heads are not looked at (see `head_reader`), nor anything behind a handshake for a WebSocket.
+//! Nor does it get a byte behind a body: a client may send its next requests before it has the answer (pipelining,
+//! RFC 9112 section 9.3.2). Their bytes are kept back, a few, for `head_reader`, which judges them when their turn
+//! comes; when it does not come, because the connection closes, they are dropped unseen.
+//!
+//! Heads are not looked at, nor anything behind a handshake for a WebSocket.
 
 use std::io;
 use std::pin::Pin;
@@ -14,6 +18,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::BytesMut;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
@@ -24,6 +29,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::pace::Pace;
 use super::request::{BadChunk, Body, CanonicalRequest, Chunks, Upgrade};
+
+/// Bytes of next requests that are read while a request is answered. More wait in the socket; what the library
+/// reads in one piece with the end of a body may be more, once.
+const READ_AHEAD: usize = 8 * 1024;
+/// At a time.
+const AHEAD_PIECE: usize = 1024;
 
 /// What a client did wrong behind the head of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,11 +81,23 @@ enum Rest {
     Chunked(Chunks),
 }
 
+/// Whose the bytes behind the body are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    /// The reader's: there is no request, or it is about to become a WebSocket.
+    Reader,
+    /// The next request's.
+    NextRequest,
+}
+
 /// The connection. Unguarded until [`GuardedStream::expect`].
 #[derive(Debug)]
 pub struct GuardedStream {
     inner: L4Stream,
     rest: Rest,
+    behind: Behind,
+    /// Bytes of the next request, which has not begun.
+    ahead: BytesMut,
     /// Whether a byte of the body has come. Before, the client may have been told to wait with it.
     begun: bool,
     reading: Pace,
@@ -85,7 +108,15 @@ pub struct GuardedStream {
 impl GuardedStream {
     /// Around a connection.
     pub fn new(inner: L4Stream) -> Self {
-        Self { inner, rest: Rest::Nothing, begun: false, reading: Pace::new(Duration::MAX), writing: None }
+        Self {
+            inner,
+            rest: Rest::Nothing,
+            behind: Behind::Reader,
+            ahead: BytesMut::new(),
+            begun: false,
+            reading: Pace::new(Duration::MAX),
+            writing: None,
+        }
     }
 
     /// The same connection, when the proxy library gives it back.
@@ -93,60 +124,104 @@ impl GuardedStream {
         stream.into_any().downcast().ok()
     }
 
-    /// From here on it is the body of this request that comes; `received` was read together with its head.
-    /// The graces are those of [`Pace`], for the body and for the answer.
+    /// From here on it is the body of this request that comes; `received` was read together with its head. Returns
+    /// what of it belongs to this request. The graces are those of [`Pace`], for the body and for the answer.
     ///
     /// # Errors
     /// What was received is already wrong. The stream is unguarded then, for the last words.
     pub fn expect(
         &mut self,
         request: &CanonicalRequest,
-        received: &[u8],
+        mut received: BytesMut,
         body_grace: Duration,
         write_grace: Duration,
-    ) -> Result<(), Violation> {
+    ) -> Result<BytesMut, Violation> {
         self.rest = match request.body() {
             Body::None | Body::Length(0) => Rest::Nothing,
             Body::Length(length) => Rest::Length(length),
             Body::Chunked => Rest::Chunked(Chunks::default()),
         };
+        let websocket = request.upgrade() == Upgrade::WebSocket;
+        self.behind = if websocket { Behind::Reader } else { Behind::NextRequest };
         self.begun = false;
         self.reading = Pace::new(body_grace);
         // A socket that the service does not open after all is bounded by the deadline of each write alone.
-        self.writing = (request.upgrade() != Upgrade::WebSocket).then(|| Pace::new(write_grace));
-        self.judge(received).inspect_err(|_| {
-            self.rest = Rest::Nothing;
-            self.writing = None;
-        })
+        self.writing = (!websocket).then(|| Pace::new(write_grace));
+        match self.judge(&received) {
+            Ok(ours) => {
+                self.ahead = received.split_off(ours);
+                Ok(received)
+            }
+            Err(violation) => {
+                self.rest = Rest::Nothing;
+                self.behind = Behind::Reader;
+                self.writing = None;
+                Err(violation)
+            }
+        }
     }
 
-    /// Whether no byte of a body is outstanding: what comes next is a head.
-    pub fn body_ended(&self) -> bool {
+    /// The request is answered: what comes next is a head, of which these bytes are there. None: bytes of its body
+    /// are outstanding.
+    pub fn next_head(&mut self) -> Option<BytesMut> {
+        if !self.body_ended() {
+            return None;
+        }
+        self.behind = Behind::Reader;
+        Some(std::mem::take(&mut self.ahead))
+    }
+
+    /// Whether no byte of a body is outstanding.
+    fn body_ended(&self) -> bool {
         matches!(self.rest, Rest::Nothing)
     }
 
-    fn judge(&mut self, bytes: &[u8]) -> Result<(), Violation> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        match &mut self.rest {
-            Rest::Nothing => return Ok(()),
+    /// Judges bytes that have come; how many of them are this request's.
+    fn judge(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
+        let of_body = match &mut self.rest {
+            _ if bytes.is_empty() => 0,
+            Rest::Nothing => 0,
             Rest::Length(left) => {
-                *left = left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                let of_body = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left = left.saturating_sub(u64::try_from(of_body).unwrap_or(u64::MAX));
                 if *left == 0 {
                     self.rest = Rest::Nothing;
                 }
+                of_body
             }
             Rest::Chunked(chunks) => {
-                chunks.feed(bytes).map_err(Violation::BadChunk)?;
+                let of_body = chunks.feed(bytes).map_err(Violation::BadChunk)?;
                 if chunks.ended() {
                     self.rest = Rest::Nothing;
                 }
+                of_body
+            }
+        };
+        if of_body > 0 {
+            self.begun = true;
+            let fast = self.reading.moved(of_body);
+            if !fast && !self.body_ended() {
+                return Err(Violation::SlowBody);
             }
         }
-        self.begun = true;
-        let fast = self.reading.moved(bytes.len());
-        if fast || self.body_ended() { Ok(()) } else { Err(Violation::SlowBody) }
+        match self.behind {
+            Behind::NextRequest => Ok(of_body),
+            Behind::Reader => Ok(bytes.len()),
+        }
+    }
+
+    /// Reads some of the next request while this one is answered. Nobody gets it; an end or an error is told.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut piece = [0; AHEAD_PIECE];
+        while self.ahead.len() < READ_AHEAD {
+            let mut buf = ReadBuf::new(&mut piece);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => self.ahead.extend_from_slice(buf.filled()),
+                other => return other,
+            }
+        }
+        // Not woken again: that it reads no more is what bounds it.
+        Poll::Pending
     }
 
     /// What a write or a flush came to, with the bytes that were taken.
@@ -171,12 +246,14 @@ impl AsyncRead for GuardedStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
         if self.body_ended() {
-            return poll;
+            return match self.behind {
+                Behind::Reader => Pin::new(&mut self.inner).poll_read(cx, buf),
+                Behind::NextRequest => self.poll_ahead(cx),
+            };
         }
-        match poll {
+        let before = buf.filled().len();
+        match Pin::new(&mut self.inner).poll_read(cx, buf) {
             Poll::Pending => {
                 if self.begun {
                     self.reading.wait();
@@ -184,11 +261,14 @@ impl AsyncRead for GuardedStream {
                 Poll::Pending
             }
             Poll::Ready(Ok(())) => {
-                let judged = self.judge(buf.filled().get(before..).unwrap_or_default());
-                if judged.is_err() {
-                    buf.set_filled(before);
+                let came = buf.filled().get(before..).unwrap_or_default();
+                let judged = self.judge(came);
+                let ours = judged.unwrap_or(0);
+                if judged.is_ok() {
+                    self.ahead.extend_from_slice(came.get(ours..).unwrap_or_default());
                 }
-                Poll::Ready(judged.map_err(io::Error::from))
+                buf.set_filled(before + ours);
+                Poll::Ready(judged.map(drop).map_err(io::Error::from))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         }
@@ -283,6 +363,7 @@ mod tests {
     use std::task::Poll;
 
     use pingora::{Error, ErrorType};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::time::advance;
 
@@ -294,14 +375,23 @@ mod tests {
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
     /// A connection on which this head, and then `received`, has come.
-    async fn guarded(head: &str, received: &[u8]) -> (GuardedStream, Result<(), Violation>) {
+    async fn guarded(head: &str, received: &[u8]) -> (GuardedStream, Result<BytesMut, Violation>) {
+        let (stream, expected, _client) = guarded_with_client(head, received).await;
+        (stream, expected)
+    }
+
+    async fn guarded_with_client(
+        head: &str,
+        received: &[u8],
+    ) -> (GuardedStream, Result<BytesMut, Violation>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (client, _) = listener.accept().await.unwrap();
         let mut stream = GuardedStream::new(L4Stream::from(tcp));
         let limits = HeadLimits { max_header_bytes: 4096, max_headers: 20, max_target_bytes: 100 };
         let request = CanonicalRequest::parse(head.as_bytes(), &limits).unwrap();
-        let expected = stream.expect(&request, received, GRACE, GRACE);
-        (stream, expected)
+        let expected = stream.expect(&request, BytesMut::from(received), GRACE, GRACE);
+        (stream, expected, client)
     }
 
     fn violation(error: io::Error) -> Option<Violation> {
@@ -326,20 +416,60 @@ mod tests {
     async fn end_of_a_body_is_known() {
         let length = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
         let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-        for (head, received, ended) in [
-            (length, "", false),
-            (length, "hell", false),
-            (length, "hello", true),
-            (length, "helloGET /", true),
-            (chunked, "", false),
-            (chunked, "0\r\n", false),
-            (chunked, "0\r\n\r\nGET /", true),
-            (WEBSOCKET, "frame", true),
+        let plain = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for (head, received, ours, next) in [
+            (length, "", "", None),
+            (length, "hell", "hell", None),
+            (length, "hello", "hello", Some("")),
+            (length, "helloGET /", "hello", Some("GET /")),
+            (chunked, "", "", None),
+            (chunked, "0\r\n", "0\r\n", None),
+            (chunked, "0\r\n\r\nGET /", "0\r\n\r\n", Some("GET /")),
+            (plain, "", "", Some("")),
+            (plain, "GET /", "", Some("GET /")),
+            // Frames, if they are: not for us to read.
+            (WEBSOCKET, "frame", "frame", Some("")),
         ] {
-            let (stream, expected) = guarded(head, received.as_bytes()).await;
-            assert_eq!((expected, stream.body_ended()), (Ok(()), ended), "{head}{received}");
+            let (mut stream, expected) = guarded(head, received.as_bytes()).await;
+            let seen = (expected, stream.next_head());
+            let next = next.map(BytesMut::from);
+            assert_eq!(seen, (Ok(BytesMut::from(ours)), next), "{head}{received}");
         }
         let (_, expected) = guarded(chunked, b"\r\n\r\n").await;
         assert!(matches!(expected, Err(Violation::BadChunk(_))), "{expected:?}");
+    }
+
+    #[tokio::test]
+    async fn reader_gets_the_body_and_not_a_byte_behind_it() {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+        let (mut stream, _, mut client) = guarded_with_client(head, b"he").await;
+        client.write_all(b"lloGET /").await.unwrap();
+        let mut body = [0; 100];
+        let mut read = 0;
+        while read < 3 {
+            read += stream.read(&mut body[read..]).await.unwrap();
+        }
+        assert_eq!(&body[..read], b"llo");
+        // A flood of next requests: a bounded part is read, none is given.
+        let flood = vec![b'x'; 10 * READ_AHEAD];
+        tokio::select! {
+            given = stream.read(&mut body) => panic!("{given:?}"),
+            sent = client.write_all(&flood) => sent.unwrap(),
+        }
+        assert!(given_at_once(&mut stream).is_none());
+        let ahead = stream.next_head().unwrap();
+        assert!(ahead.starts_with(b"GET /") && ahead.len() < READ_AHEAD + AHEAD_PIECE, "{}", ahead.len());
+        // Now it is for us to read.
+        assert!(stream.read(&mut body).await.unwrap() > 0);
+    }
+
+    /// What a read gives at once.
+    fn given_at_once(stream: &mut GuardedStream) -> Option<io::Result<()>> {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut buf = [0; 10];
+        match Pin::new(stream).poll_read(&mut cx, &mut ReadBuf::new(&mut buf)) {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        }
     }
 }

@@ -22,13 +22,14 @@ const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
 
 /// A head, and what was read beyond it.
 pub struct ReadHead {
-    /// Everything that was read, from the first byte of the head.
-    pub bytes: BytesMut,
-    /// Where the head ends in them.
-    pub end: usize,
+    /// The head, as in the request.
+    pub head: BytesMut,
+    /// Everything that was read behind it.
+    pub behind: BytesMut,
     /// What the head asks.
     pub request: CanonicalRequest,
-    /// When its first byte was there.
+    /// When its first byte was there, or, of a request that came before the answer to the one before, when that was
+    /// over.
     pub started: std::time::Instant,
 }
 
@@ -42,26 +43,29 @@ pub enum NoHead {
     Refused(Refusal),
 }
 
-/// Reads the next head.
+/// Reads the next head, of which `bytes` are there.
 ///
 /// `idle` bounds the wait for its first byte, `whole` the time from there to its end. A stop signal ends the
 /// wait for a first byte, not a head that has begun.
 pub async fn read_head(
     stream: &mut GuardedStream,
+    mut bytes: BytesMut,
     limits: &HeadLimits,
     idle: Duration,
     whole: Duration,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<ReadHead, NoHead> {
-    let mut bytes = BytesMut::with_capacity(USUAL_HEAD);
-    let first = tokio::select! {
-        biased;
-        read = timeout(idle, stream.read_buf(&mut bytes)) => read,
-        _ = stop.wait_for(|stopping| *stopping) => return Err(NoHead::Gone),
-    };
-    match first {
-        Ok(Ok(read)) if read > 0 => {}
-        Ok(Ok(_) | Err(_)) | Err(_) => return Err(NoHead::Gone),
+    if bytes.is_empty() {
+        bytes.reserve(USUAL_HEAD);
+        let first = tokio::select! {
+            biased;
+            read = timeout(idle, stream.read_buf(&mut bytes)) => read,
+            _ = stop.wait_for(|stopping| *stopping) => return Err(NoHead::Gone),
+        };
+        match first {
+            Ok(Ok(read)) if read > 0 => {}
+            Ok(Ok(_) | Err(_)) | Err(_) => return Err(NoHead::Gone),
+        }
     }
     #[expect(clippy::disallowed_methods, reason = "a deadline and a duration, on the monotonic clock")]
     let started = std::time::Instant::now();
@@ -70,9 +74,13 @@ pub async fn read_head(
     loop {
         match find_head_end(&bytes, scanned).map_err(NoHead::Refused)? {
             HeadProgress::Complete { head_len } => {
-                let head = bytes.get(..head_len).unwrap_or_default();
-                let request = CanonicalRequest::parse(head, limits).map_err(NoHead::Refused)?;
-                return Ok(ReadHead { bytes, end: head_len, request, started });
+                let behind = bytes.split_off(head_len);
+                let request = CanonicalRequest::parse_odd(&bytes, limits).map_err(NoHead::Refused)?;
+                if request.head().len() != bytes.len() {
+                    // Slashes were merged: from here on, there is no other path.
+                    bytes = BytesMut::from(&request.head()[..]);
+                }
+                return Ok(ReadHead { head: bytes, behind, request, started });
             }
             HeadProgress::NeedMore => limits.may_grow(&bytes).map_err(NoHead::Refused)?,
         }

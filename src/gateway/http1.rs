@@ -41,35 +41,32 @@ impl Edge {
         let mut settings: Option<HttpPersistentSettings> = None;
         let mut idle = self.limits.head_timeout;
         let mut left = self.limits.max_requests_per_connection;
+        let mut ahead = BytesMut::new();
         loop {
             let limits = &self.limits;
-            let head = match self.next_head(&mut stream, idle, &place, &mut stop).await {
+            let bytes = std::mem::take(&mut ahead);
+            let read = self.next_head(&mut stream, bytes, idle, &place, &mut stop);
+            let ReadHead { mut head, behind, request, started } = match read.await {
                 Ok(head) => head,
                 Err(no_head) => {
                     self.no_head(&mut stream, &client, no_head).await;
                     return;
                 }
             };
-            let received = head.bytes.get(head.end..).unwrap_or_default();
-            let expected = stream.expect(&head.request, received, limits.body_timeout, limits.write_timeout);
+            let expected = stream.expect(&request, behind, limits.body_timeout, limits.write_timeout);
+            let id = self.gateway.request_id();
             left = left.map(|left| left.saturating_sub(1));
-            let arrival = Arrival {
-                client: forwarded::client(
-                    &limits.trusted_proxies,
-                    &client,
-                    head.bytes.get(..head.end).unwrap_or_default(),
-                ),
-                request: head.request,
-                id: self.gateway.request_id(),
-                started: head.started,
-                last: left == Some(0),
-            };
-            if let Err(violation) = expected {
-                self.bad_body(&mut stream, &arrival, violation).await;
-                return;
+            let client = forwarded::client(&limits.trusted_proxies, &client, &head);
+            let arrival = Arrival { client, request, id, started, last: left == Some(0) };
+            match expected {
+                Ok(of_body) => head.unsplit(of_body),
+                Err(violation) => {
+                    self.bad_body(&mut stream, &arrival, violation).await;
+                    return;
+                }
             }
             let handed = Handed { arrival, connection: Arc::clone(&connection) };
-            let session = self.session(stream, settings.take(), head.bytes, handed, &stop);
+            let session = self.session(stream, settings.take(), head, handed, &stop);
             connection.begin();
             let mut request = self.proxy.process_new_http(session, &stop);
             let served = match connection.open.until_cut(&mut request).await {
@@ -88,19 +85,19 @@ impl Edge {
             };
             let (back, kept) = reused.consume();
             settings = kept;
-            match GuardedStream::back(back) {
-                Some(back) if back.body_ended() => stream = back,
-                // Pingora saw the end of the body where there is none.
-                Some(_) | None => return,
-            }
+            let Some(mut back) = GuardedStream::back(back) else { return };
+            // Pingora saw the end of the body where there is none?
+            let Some(bytes) = back.next_head() else { return };
+            (stream, ahead) = (back, bytes);
             idle = self.limits.keepalive_timeout;
         }
     }
 
-    /// Reads the next head, unless a newcomer takes the place meanwhile.
+    /// Reads the next head, of which `bytes` are there, unless a newcomer takes the place meanwhile.
     async fn next_head(
         &self,
         stream: &mut GuardedStream,
+        bytes: BytesMut,
         idle: Duration,
         place: &Place,
         stop: &mut watch::Receiver<bool>,
@@ -109,7 +106,7 @@ impl Edge {
         place.wait();
         let head = tokio::select! {
             biased;
-            head = read_head(stream, &limits.head, idle, limits.head_timeout, stop) => head,
+            head = read_head(stream, bytes, &limits.head, idle, limits.head_timeout, stop) => head,
             () = place.lost() => return Err(NoHead::Gone),
         };
         if place.serve() { head } else { Err(NoHead::Gone) }

@@ -81,8 +81,8 @@ impl Gateway {
     }
 
     async fn refuse(&self, session: &mut Session, arrival: &Arrival, refused: &Refused) -> Result<Stage> {
-        if arrival.request.upgrade() == Upgrade::WebSocket {
-            // What comes next may be frames.
+        // Behind a handshake, what comes next may be frames.
+        if refused.ambiguous || arrival.request.upgrade() == Upgrade::WebSocket {
             session.set_keepalive(None);
         }
         respond::problem(session, &refused.problem, arrival).await?;
@@ -145,23 +145,25 @@ impl ProxyHttp for Gateway {
         if !arrival.keep_alive() {
             session.set_keepalive(None);
         }
-        context.stage = if api::owns(arrival.request.path()) {
-            self.answer(session, arrival).await?
-        } else {
-            let judged = match self.admission.admit(&arrival.request, &connection.open) {
-                Err(refused) => self.admission.appeal(refused, &connection.open, &self.auth).await,
-                admitted => admitted,
-            };
-            match judged {
-                Ok(admitted) if admitted.refuses_length(arrival.request.body()) => {
-                    self.refuse_length(session, arrival, &admitted).await?
+        context.stage = match self.admission.is_own(&arrival.request) {
+            Ok(true) => self.answer(session, arrival).await?,
+            Ok(false) => {
+                let judged = match self.admission.admit(&arrival.request, &connection.open) {
+                    Err(refused) => self.admission.appeal(refused, &connection.open, &self.auth).await,
+                    admitted => admitted,
+                };
+                match judged {
+                    Ok(admitted) if admitted.refuses_length(arrival.request.body()) => {
+                        self.refuse_length(session, arrival, &admitted).await?
+                    }
+                    Ok(admitted) => {
+                        headers::settle_connection(session.req_header_mut(), arrival.request.upgrade())?;
+                        Stage::Admitted(admitted)
+                    }
+                    Err(refused) => self.refuse(session, arrival, &refused).await?,
                 }
-                Ok(admitted) => {
-                    headers::settle_connection(session.req_header_mut(), arrival.request.upgrade())?;
-                    Stage::Admitted(admitted)
-                }
-                Err(refused) => self.refuse(session, arrival, &refused).await?,
             }
+            Err(refused) => self.refuse(session, arrival, &refused).await?,
         };
         Ok(matches!(context.stage, Stage::Answered { .. }))
     }
@@ -187,7 +189,7 @@ impl ProxyHttp for Gateway {
         let (arrival, admitted) = (context.arrival()?, context.admitted()?);
         headers::strip(request);
         headers::set(admitted.identity(), &arrival.connection_facts(), &arrival.id_value(), request)?;
-        headers::remove_session_cookie(request)?;
+        headers::remove_our_cookies(request)?;
         if !admitted.forward_authorization() {
             headers::remove_authorization(request);
         }
@@ -224,6 +226,8 @@ impl ProxyHttp for Gateway {
         }
         respond::settle_expectation(session, response.status, arrival);
         headers::settle_answer(response, arrival.request.version());
+        headers::strip_answer(response);
+        headers::keep_our_cookies(response)?;
         response.insert_header("x-request-id", arrival.id_value())?;
         context.status = Some(response.status.as_u16());
         if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
@@ -350,6 +354,7 @@ impl ProxyHttp for Gateway {
             bytes_in: u64::try_from(session.body_bytes_read()).unwrap_or(u64::MAX),
             bytes_out: u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX),
             account: admitted.and_then(Admitted::caller).map(|caller| caller.claims().account_id()),
+            path_exception: admitted.and_then(|_| arrival.request.oddities().as_str()),
         });
     }
 }

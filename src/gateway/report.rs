@@ -36,6 +36,8 @@ pub struct Finished<'a> {
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub account: Option<AccountId>,
+    /// What its route allowed that others do not.
+    pub path_exception: Option<&'static str>,
 }
 
 /// Label of the gateway's own endpoints; a route's path starts with `/`, so none is called so.
@@ -86,6 +88,7 @@ impl Reports {
             bytes_in: request.bytes_in,
             bytes_out: request.bytes_out,
             account: request.account.as_ref().map(|id| id as &dyn std::fmt::Display),
+            path_exception: request.path_exception,
         }
         .emit();
     }

@@ -3,18 +3,28 @@
 //! Pingora's `respond_error` ends keep-alive and names the library; ordinary refusals are written here
 //! instead, in the API's shape.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::date::get_cached_date;
 use pingora::proxy::Session;
 use pingora::{Error, Result};
 
 use super::arrival::Arrival;
 use super::guarded_stream::Violation;
-use super::request::Refusal;
+use super::request::{Body, Refusal};
 use crate::api::Problem;
 use crate::domain::id::RequestId;
+
+/// A body of at most so many bytes, announced, is read away behind an answer that did not need it, so that the
+/// connection can be kept. For a longer one it is not worth it: the answer says that the connection closes.
+const WORTH_KEEPING: u64 = 64 * 1024;
+/// For how long the bytes of an unread body are taken before a connection is closed. With unread bytes, closing is a
+/// reset, which could take the answer with it.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// What the canonical request refuses, in the API's shape.
 pub fn refusal_problem(refusal: &Refusal) -> Problem {
@@ -63,6 +73,7 @@ pub async fn answer(
     arrival: &Arrival,
 ) -> Result<()> {
     settle_expectation(session, status, arrival);
+    settle_unread_body(session, arrival);
     let mut head = ResponseHeader::build(status, Some(headers.len() + 3))?;
     for (name, value) in headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
         head.append_header(name, value)?;
@@ -81,7 +92,30 @@ pub async fn answer(
     if !no_body {
         session.write_response_body(Some(body), true).await.map_err(Error::into_down)?;
     }
+    linger(session).await;
     Ok(())
+}
+
+/// Whether the connection can be kept is to be said with the answer.
+fn settle_unread_body(session: &mut Session, arrival: &Arrival) {
+    let long = matches!(arrival.request.body(), Body::Length(length) if length > WORTH_KEEPING);
+    if long && !session.as_downstream_mut().is_body_done() {
+        session.set_keepalive(None);
+    }
+}
+
+/// An answer that ends the connection is out: says that nothing more comes, and takes what the client still sends.
+async fn linger(session: &mut Session) {
+    let closes = session.as_downstream().as_http1().is_some_and(|http1| !http1.will_keepalive());
+    if !closes || session.as_downstream_mut().is_body_done() {
+        return;
+    }
+    let drain = async {
+        session.as_downstream_mut().shutdown().await;
+        while let Ok(Some(_)) = session.read_request_body().await {}
+    };
+    // Whether the client finished or not, this connection is over.
+    let _over = tokio::time::timeout(LINGER, drain).await;
 }
 
 /// A client that waits for `100 Continue` and gets the final answer instead sends no body, or sends it
@@ -108,6 +142,7 @@ pub fn raw(problem: &Problem, id: RequestId) -> Vec<u8> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(DATE, get_cached_date());
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert("x-request-id", id);
     }

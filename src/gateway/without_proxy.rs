@@ -28,6 +28,7 @@ impl Gateway {
             bytes_in: 0,
             bytes_out: 0,
             account: None,
+            path_exception: None,
         });
     }
 
@@ -48,6 +49,7 @@ impl Gateway {
             bytes_in: 0,
             bytes_out: 0,
             account: None,
+            path_exception: None,
         });
     }
 
@@ -74,6 +76,7 @@ impl Gateway {
             bytes_in: left.passed.received,
             bytes_out: left.passed.sent,
             account: left.account,
+            path_exception: arrival.request.oddities().as_str(),
         });
     }
 }

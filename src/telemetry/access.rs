@@ -47,6 +47,8 @@ pub struct AccessLine<'a> {
     pub bytes_out: u64,
     /// `account`: the subject of a valid token.
     pub account: Option<&'a dyn Display>,
+    /// `path_exception`: what of the path only its route allows: `encoded_slash`, `merged_slashes`, or both.
+    pub path_exception: Option<&'static str>,
 }
 
 impl AccessLine<'_> {
@@ -70,6 +72,7 @@ impl AccessLine<'_> {
             bytes_in = self.bytes_in,
             bytes_out = self.bytes_out,
             account = self.account.map(tracing::field::display),
+            path_exception = self.path_exception,
         );
     }
 }
@@ -116,6 +119,7 @@ mod tests {
             bytes_in: 0,
             bytes_out: 42,
             account: Some(&"a-subject"),
+            path_exception: None,
         }
     }
 

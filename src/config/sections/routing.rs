@@ -94,6 +94,8 @@ fn routes(r: &mut Reader) -> Vec<RouteSettings> {
             on_stale: r.value(&key("on_stale"), "refuse", parse::one_of(ON_STALE)),
             on_revoke: r.value(&key("on_revoke"), "close", parse::one_of(ends)),
             max_body_bytes: or_any(r.value(&key("max_body_bytes"), MAX_BODY, parse::number(0..=1 << 50))),
+            allow_encoded_slash: r.value(&key("allow_encoded_slash"), "false", parse::boolean),
+            merge_slashes: r.value(&key("merge_slashes"), "false", parse::boolean),
         });
     }
     routes
@@ -127,6 +129,8 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             ("on_stale", "refuse"),
             ("on_revoke", "close"),
             ("max_body_bytes", MAX_BODY),
+            ("allow_encoded_slash", "false"),
+            ("merge_slashes", "false"),
         ];
         for (leaf, value) in whole {
             r.show_from(&format!("route[0].{leaf}"), value, origin.clone());
@@ -139,6 +143,8 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
             on_stale: RouteOnStale::Refuse,
             on_revoke: RouteOnRevoke::Close,
             max_body_bytes: Some(MAX_BODY_BYTES),
+            allow_encoded_slash: false,
+            merge_slashes: false,
         });
     }
 }

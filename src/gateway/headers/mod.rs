@@ -3,7 +3,8 @@
 //! A service behind the gateway believes a few headers without question: who the caller is, where the call
 //! came from. So every inbound header that any service could take for one of these is removed, on every
 //! route, and ours are set, one value each. Called in pingora's `upstream_request_filter`, except
-//! [`settle_connection`], which comes before, and [`settle_answer`], which is for the way back.
+//! [`settle_connection`], which comes before, and [`settle_answer`], [`strip_answer`] and [`keep_our_cookies`],
+//! which are for the way back.
 //!
 //! What this module deliberately does not do: decide who the caller is, or read inbound forwarding
 //! headers (see `gateway::forwarded`).
@@ -14,8 +15,8 @@ mod hop_by_hop;
 mod identity;
 mod protected;
 
-pub use credentials::{SESSION_COOKIE, remove_authorization, remove_session_cookie};
+pub use credentials::{keep_our_cookies, remove_authorization, remove_our_cookies};
 pub use fold::folds_to;
 pub use hop_by_hop::{settle_answer, settle_connection};
 pub use identity::{ConnectionFacts, set};
-pub use protected::{is_protected, strip};
+pub use protected::{is_protected, strip, strip_answer};

@@ -1,7 +1,7 @@
 //! The names no client may send to a service, and their removal.
 
 use http::HeaderName;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::fold::{folds_to, starts_folded};
 
@@ -77,6 +77,26 @@ pub fn strip(upstream: &mut RequestHeader) {
         upstream.headers.keys().filter(|name| is_protected(name.as_str())).cloned().collect();
     for name in &names {
         upstream.remove_header(name);
+    }
+}
+
+/// Folded names, and prefixes of folded names, that only the gateway says in an answer.
+const ANSWER_NAMES: &[&[u8]] = &[b"x-request-id", b"x-auth-session", b"x-auth-scope"];
+const ANSWER_FAMILIES: &[&[u8]] = &[b"x-gateward-", b"x-forwarded-", b"x-auth-request-", b"remote-"];
+/// What servers say about themselves. It helps nobody but who looks for a version with a hole.
+const BANNERS: &[&[u8]] = &[b"server", b"x-powered-by", b"x-aspnet-version", b"x-aspnetmvc-version"];
+
+/// Removes from a service's answer what only the gateway may say there (a proxy in front may believe who the
+/// caller is from an answer), and banners.
+pub fn strip_answer(answer: &mut ResponseHeader) {
+    let stripped = |name: &&HeaderName| {
+        let name = name.as_str().as_bytes();
+        ANSWER_FAMILIES.iter().any(|family| starts_folded(name, family))
+            || ANSWER_NAMES.iter().chain(BANNERS).any(|known| folds_to(name, known))
+    };
+    let names: Vec<HeaderName> = answer.headers.keys().filter(stripped).cloned().collect();
+    for name in &names {
+        answer.remove_header(name);
     }
 }
 
@@ -182,5 +202,33 @@ mod tests {
         let mut wire = Vec::new();
         request.header_to_h1_wire(&mut wire);
         assert_eq!(String::from_utf8(wire).unwrap(), "Accept: a\r\nX-Kept: b\r\nX-Kept: c\r\n");
+    }
+
+    #[test]
+    fn answers_lose_what_only_we_say_and_banners() {
+        let mut answer = ResponseHeader::build(200, None).unwrap();
+        for (name, value) in [
+            ("A", "b"),
+            ("X-Request-Id", "evil"),
+            ("X_Request_Id", "evil"),
+            ("X-Forwarded-User", "evil"),
+            ("x_auth_session", "evil"),
+            ("X-Auth-Request-Email", "evil"),
+            ("X-Gateward-Anything", "evil"),
+            ("Remote-User", "evil"),
+            ("Server", "evil/1.2.3"),
+            ("X-Powered-By", "evil/4"),
+            ("X-AspNet-Version", "evil"),
+            ("Traceparent", "c"),
+            ("Server-Timing", "d"),
+        ] {
+            answer.append_header(name, value).unwrap();
+        }
+        strip_answer(&mut answer);
+        let mut wire = Vec::new();
+        answer.header_to_h1_wire(&mut wire);
+        let wire = String::from_utf8(wire).unwrap();
+        assert!(!wire.contains("evil"), "{wire}");
+        assert_eq!(wire.lines().count(), 3, "{wire}");
     }
 }

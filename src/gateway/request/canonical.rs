@@ -11,6 +11,7 @@ use super::credentials::Credentials;
 use super::fields::Fields;
 use super::framing::Body;
 use super::head::HeadLimits;
+use super::oddity::{self, Oddities, Oddity};
 use super::refusal::{BARE_LF, HEAD_TOO_LARGE, INCOMPLETE_HEAD, REQUEST_LINE, Refusal};
 use super::request_line;
 use super::target;
@@ -32,6 +33,7 @@ pub struct CanonicalRequest {
     credentials: Credentials,
     expects_continue: bool,
     keep_alive: bool,
+    oddities: Oddities,
 }
 
 impl CanonicalRequest {
@@ -40,14 +42,32 @@ impl CanonicalRequest {
     /// # Errors
     /// A [`Refusal`] for every head that is malformed, beyond `limits`, or could be read in two ways.
     pub fn parse(head: &[u8], limits: &HeadLimits) -> Result<Self, Refusal> {
+        let request = Self::parse_odd(head, limits)?;
+        request.oddities.refusal_unless(|_| false).map_or(Ok(request), Err)
+    }
+
+    /// The same, but leaves what a route may allow of a path to whoever knows the route: see
+    /// [`CanonicalRequest::oddities`]. Runs of slashes are merged, in the path and in the head: there is one path,
+    /// and whoever is handed the head sees no other.
+    ///
+    /// # Errors
+    /// As [`CanonicalRequest::parse`], but for these oddities.
+    pub fn parse_odd(head: &[u8], limits: &HeadLimits) -> Result<Self, Refusal> {
         let (line, mut at) = line_at(head, 0)?;
         let request_line = request_line::parse(line, limits.target_bytes())?;
         if head.len() > limits.max_header_bytes {
             return Err(HEAD_TOO_LARGE);
         }
         let target = request_line.target;
-        let path_len = target::path_len(line.get(target.clone()).ok_or(REQUEST_LINE)?)?;
-        let path = target.start..target.start + path_len;
+        let target::Path { len, oddities } = target::path(line.get(target.clone()).ok_or(REQUEST_LINE)?)?;
+        let path = target.start..target.start + len;
+        if oddities.has(Oddity::EmptySegment) {
+            let before = head.get(..path.start).unwrap_or_default();
+            let slashes = oddity::merged(head.get(path.clone()).unwrap_or_default());
+            let behind = head.get(path.end..).unwrap_or_default();
+            let merged = Self::parse_odd(&[before, &slashes, behind].concat(), limits)?;
+            return Ok(Self { oddities, ..merged });
+        }
         let query = (path.end < target.end).then(|| path.end + 1..target.end);
 
         let mut fields = Fields::new(limits.headers());
@@ -76,10 +96,11 @@ impl CanonicalRequest {
             credentials: meaning.credentials,
             expects_continue: meaning.expects_continue,
             keep_alive: meaning.keep_alive,
+            oddities,
         })
     }
 
-    /// The head, byte for byte.
+    /// The head, byte for byte, with merged slashes in its path.
     pub fn head(&self) -> &Bytes {
         &self.head
     }
@@ -97,6 +118,16 @@ impl CanonicalRequest {
     /// Starts with `/`; the bytes that are forwarded, nothing decoded.
     pub fn path(&self) -> &str {
         self.text(&self.path)
+    }
+
+    /// What of the path only a route may allow. Whether it does is the caller's to ask, before anything else.
+    pub fn oddities(&self) -> Oddities {
+        self.oddities
+    }
+
+    /// What services may make of a path with encoded slashes; none for others.
+    pub fn other_readings(&self) -> Option<[String; 2]> {
+        self.oddities.has(Oddity::EncodedSlash).then(|| oddity::readings(self.path()))
     }
 
     /// Without its `?`. `Some("")` for a bare `?`.

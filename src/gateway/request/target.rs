@@ -2,36 +2,50 @@
 //! RFC 3986 section 3.3).
 //!
 //! Rules match on the raw path, services on what they make of it: decoded once or twice, dot segments
-//! removed, slashes merged, parameters cut off. A path on which these differ is refused.
+//! removed, slashes merged, parameters cut off. A path on which these differ is refused, but for what a route
+//! may allow, which is recorded ([`Oddities`]). Dot segments are looked for between encoded slashes, too.
 
 use super::byte_class::{PATH, QUERY, UNRESERVED};
+use super::oddity::{Oddities, Oddity};
 use super::refusal::{
-    BACKSLASH, DOT_SEGMENT, DOUBLE_ENCODING, EMPTY_SEGMENT, ENCODED_BACKSLASH, ENCODED_CONTROL,
-    ENCODED_NOT_UTF8, ENCODED_SLASH, ENCODED_UNRESERVED, FRAGMENT, PATH_PARAMETER, PERCENT, Refusal,
-    TARGET_CHARACTER, TARGET_FORM,
+    BACKSLASH, DOT_SEGMENT, DOUBLE_ENCODING, ENCODED_BACKSLASH, ENCODED_CONTROL, ENCODED_NOT_UTF8,
+    ENCODED_UNRESERVED, FRAGMENT, PATH_PARAMETER, PERCENT, Refusal, TARGET_CHARACTER, TARGET_FORM,
 };
 
-/// Judges a target and returns the length of its path; the rest, if any, is `?` and the query.
+/// The path of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Path {
+    /// Its length; the rest, if any, is `?` and the query.
+    pub len: usize,
+    /// What of it a route must allow.
+    pub oddities: Oddities,
+}
+
+/// Judges a target.
 ///
 /// Absolute form is refused although RFC 9112 lets servers accept it: it names a second host, and
 /// only proxies are sent it. `*` has no route.
-pub(super) fn path_len(target: &[u8]) -> Result<usize, Refusal> {
+pub(super) fn path(target: &[u8]) -> Result<Path, Refusal> {
     if target.first() != Some(&b'/') {
         return Err(if target.first() == Some(&b'\\') { BACKSLASH } else { TARGET_FORM });
     }
     let mut segment = Segment::default();
     let mut utf8 = Utf8::default();
+    let mut oddities = Oddities::default();
     let mut at = 1;
     while let Some(byte) = target.get(at).copied() {
         match byte {
             b'?' => break,
             b'%' => {
                 let decoded = encoded(target.get(at + 1..).unwrap_or_default(), &mut segment)?;
+                if decoded == b'/' {
+                    oddities.record(Oddity::EncodedSlash);
+                }
                 utf8.take(decoded)?;
                 at += 3;
                 continue;
             }
-            b'/' if segment.is_empty() => return Err(EMPTY_SEGMENT),
+            b'/' if target.get(at - 1) == Some(&b'/') => oddities.record(Oddity::EmptySegment),
             b'/' => segment.end()?,
             _ if PATH.has(byte) => segment.take(byte == b'.'),
             _ => return Err(character(byte)),
@@ -45,7 +59,7 @@ pub(super) fn path_len(target: &[u8]) -> Result<usize, Refusal> {
     match query.iter().find(|byte| !QUERY.has(**byte)) {
         Some(b'#') => Err(FRAGMENT),
         Some(_) => Err(TARGET_CHARACTER),
-        None => Ok(at),
+        None => Ok(Path { len: at, oddities }),
     }
 }
 
@@ -64,7 +78,7 @@ fn character(byte: u8) -> Refusal {
 fn encoded(after: &[u8], segment: &mut Segment) -> Result<u8, Refusal> {
     let decoded = triple(after).ok_or(PERCENT)?;
     match decoded {
-        b'/' => Err(ENCODED_SLASH),
+        b'/' => segment.end().map(|()| decoded),
         b'\\' => Err(ENCODED_BACKSLASH),
         b';' => Err(PATH_PARAMETER),
         0..=0x1f | 0x7f => Err(ENCODED_CONTROL),
@@ -94,10 +108,6 @@ struct Segment {
 }
 
 impl Segment {
-    fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     fn is_dots(&self) -> bool {
         self.len == self.dots
     }
@@ -107,7 +117,7 @@ impl Segment {
         self.dots += usize::from(dot);
     }
 
-    /// At `/` or the end of the path. Three dots and more are names.
+    /// At `/`, encoded or not, or the end of the path. Three dots and more are names.
     fn end(&mut self) -> Result<(), Refusal> {
         if self.is_dots() && (1..=2).contains(&self.len) {
             return Err(DOT_SEGMENT);
@@ -153,7 +163,53 @@ impl Utf8 {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::refusal::{EMPTY_SEGMENT, ENCODED_SLASH};
     use super::*;
+
+    /// Without a route that allows anything.
+    fn path_len(target: &[u8]) -> Result<usize, Refusal> {
+        let path = path(target)?;
+        path.oddities.refusal_unless(|_| false).map_or(Ok(path.len), Err)
+    }
+
+    #[test]
+    fn what_a_route_may_allow_is_recorded_and_hides_nothing_else() {
+        let seen = |target: &str| path(target.as_bytes()).map(|path| path.oddities.as_str());
+        for (target, oddities) in [
+            ("/a%2fb", "encoded_slash"),
+            ("/%2F", "encoded_slash"),
+            ("/a%2f%2Fb/%2f/", "encoded_slash"),
+            ("/a%2f...%2fb", "encoded_slash"),
+            ("//", "merged_slashes"),
+            ("//a///b//?c", "merged_slashes"),
+            ("//a%2fb", "encoded_slash,merged_slashes"),
+        ] {
+            assert_eq!(seen(target), Ok(Some(oddities)), "{target}");
+        }
+        for (target, expected) in [
+            ("/a/..%2fb", DOT_SEGMENT),
+            ("/%2f..", DOT_SEGMENT),
+            ("/a%2f.", DOT_SEGMENT),
+            ("/a%2f.%2fb", DOT_SEGMENT),
+            ("/a%2f..?b", DOT_SEGMENT),
+            ("/a%2f%2e%2e", DOT_SEGMENT),
+            ("/a//../b", DOT_SEGMENT),
+            ("/..//b", DOT_SEGMENT),
+            ("//..", DOT_SEGMENT),
+            ("//a%5cb", ENCODED_BACKSLASH),
+            ("/a%2fb%5cc", ENCODED_BACKSLASH),
+            ("//a%252fb", DOUBLE_ENCODING),
+            ("/a%2fb%252f", DOUBLE_ENCODING),
+            ("/a%2f%c0%af", ENCODED_NOT_UTF8),
+            ("/a%c3%2f", ENCODED_NOT_UTF8),
+            ("//a;b", PATH_PARAMETER),
+            ("//a\\b", BACKSLASH),
+            ("//a b", TARGET_CHARACTER),
+            ("//a%00", ENCODED_CONTROL),
+        ] {
+            assert_eq!(seen(target), Err(expected), "{target}");
+        }
+    }
 
     #[test]
     fn plain_targets_are_accepted() {

@@ -100,6 +100,16 @@ async fn our_cookie_ends_here_and_others_go_on() {
         (vec!["Cookie: __Host-gateward_session=secret"], vec![]),
         (vec!["Cookie: a=b", "Cookie: __Host-gateward_session=secret;e=f"], vec!["a=b", "e=f"]),
         (vec!["Cookie: a=b;c=d"], vec!["a=b;c=d"]),
+        (
+            vec!["Cookie: __HOST-Gateward_Session=secret", "cookie: a=b", "COOKIE: gateward_x=secret"],
+            vec!["a=b"],
+        ),
+        (vec!["Cookie: __Secure-gateward_csrf=secret;a=b;__Host-gateward_session=secret"], vec!["a=b"]),
+        (vec!["Cookie: \"__Host-gateward_session\"=secret; a=b"], vec!["a=b"]),
+        (vec!["Cookie: =__Host-gateward_session=secret; a=b"], vec!["a=b"]),
+        (vec!["Cookie: __Host-gateward%5Fsession=secret; a=b"], vec!["a=b"]),
+        (vec!["Cookie: a=b;; ;__Host-gateward_session = secret;"], vec!["a=b; ; ;"]),
+        (vec!["Cookie: my_gateward=b"], vec!["my_gateward=b"]),
     ] {
         for line in ["GET /private", "GET /public"] {
             let (_, request) = front.forwarded(front.head(line, &lines)).await;

@@ -2,6 +2,7 @@
 //!
 //! What single parsers and tables decide is tested next to them in `src`; here the whole way is.
 
+mod answers;
 mod bodies;
 mod body_limits;
 mod caps;
@@ -15,12 +16,15 @@ mod heads;
 mod identity;
 mod limits;
 mod many_sockets;
+mod odd_paths;
 mod open_requests;
 mod origin;
 
+mod pipelining;
 mod provenance;
 mod refused_bodies;
 mod routing;
+mod service_answers;
 mod slow_bodies;
 mod stopping;
 mod streaming;

@@ -93,12 +93,8 @@ async fn request_behind_a_refused_one_is_judged_by_itself() {
             let mut client = front.connect().await;
             client.send([first.as_bytes(), head(second, &[]).as_bytes()].concat()).await;
             assert_eq!(client.read_response().await.unwrap().status, status, "{case}");
-            // A second answer or a closed connection; never a request that nobody judged.
-            match client.read_response().await {
-                Ok(answer) => assert_eq!(answer.status, if passes { 200 } else { 401 }, "{case}"),
-                Err(NoResponse::Closed) => front.assert_nothing_forwarded(&case),
-                Err(other) => panic!("{case}: {other:?}"),
-            }
+            let answer = client.read_response().await.unwrap_or_else(|none| panic!("{none:?}: {case}"));
+            assert_eq!(answer.status, if passes { 200 } else { 401 }, "{case}");
             if !passes {
                 front.assert_nothing_forwarded(&case);
             }
@@ -123,6 +119,80 @@ async fn refusal_instead_of_a_continue_ends_the_connection() {
         front.assert_nothing_forwarded(line);
     }
     front.assert_serves("after both").await;
+}
+
+/// However the body of a refused request comes, what is behind it is the next request, and nothing in it.
+#[tokio::test]
+async fn body_of_a_refused_request_may_come_later_and_in_any_pieces() {
+    let front = front().await;
+    for (line, status) in [("POST /private/x", 401), ("POST /nowhere", 404), ("POST /auth/me", 405)] {
+        for (framing, announced, body) in framings() {
+            let request = [head(line, &[&announced]).as_bytes(), &body].concat();
+            let next = head("GET /public/next", &[]);
+            let bytes = [&request[..], next.as_bytes()].concat();
+            // Within the head, behind it, within the body, before its last byte, within the next request.
+            let head_len = request.len() - body.len();
+            for cut in
+                [head_len - 3, head_len, head_len + 7, request.len() - 1, request.len(), request.len() + 5]
+            {
+                let case = format!("{line}, {framing}, cut at {cut}");
+                front.app.recorder.forget();
+                let mut client = front.connect().await;
+                client.send(&bytes[..cut]).await;
+                if cut >= head_len && !line.contains("/auth") {
+                    // The answer is out before the rest is sent.
+                    assert_eq!(client.read_response().await.unwrap().status, status, "{case}");
+                    client.send(&bytes[cut..]).await;
+                } else {
+                    tokio::task::yield_now().await;
+                    client.send(&bytes[cut..]).await;
+                    assert_eq!(client.read_response().await.unwrap().status, status, "{case}");
+                }
+                let answer = client.read_response().await.unwrap_or_else(|none| panic!("{none:?}: {case}"));
+                assert_eq!(answer.json()["target"], "/public/next", "{case}");
+                assert_eq!(front.app.recorder.count(), 1, "{case}");
+                front.assert_never_forwarded("smuggled", &case);
+            }
+        }
+    }
+    front.assert_serves("after all of them").await;
+}
+
+/// A client that waits for `100 Continue`, is refused, and sends its body nevertheless.
+#[tokio::test]
+async fn body_behind_a_refused_expectation_is_never_a_request() {
+    let front = front().await;
+    for (framing, announced, body) in framings() {
+        for (line, status) in [("POST /private/x", 401), ("POST /nowhere", 404)] {
+            for together in [true, false] {
+                let case = format!("{line}, {framing}, together: {together}");
+                front.app.recorder.forget();
+                let mut client = front.connect().await;
+                let head = head(line, &[&announced, "Expect: 100-continue"]);
+                let behind = [&body, SMUGGLED].concat();
+                if together {
+                    client.send([head.as_bytes(), &behind].concat()).await;
+                } else {
+                    client.send(head).await;
+                }
+                let answer = client.read_response().await.unwrap_or_else(|none| panic!("{none:?}: {case}"));
+                assert_eq!((answer.status, answer.header("connection")), (status, vec!["close"]), "{case}");
+                client.send(behind).await;
+                assert!(client.closes_within(PROMPT).await, "{case}");
+                front.assert_nothing_forwarded(&case);
+            }
+        }
+        // Where the body is asked for, it is read to its end, and what is behind it is a request of its own.
+        front.app.recorder.forget();
+        let mut client = front.connect().await;
+        client.send(head("POST /auth/nothing", &[&announced, "Expect: 100-continue"])).await;
+        assert_eq!(client.read_response().await.unwrap().status, 100, "{framing}");
+        client.send([&body, SMUGGLED].concat()).await;
+        assert_eq!(client.read_response().await.unwrap().status, 404, "{framing}");
+        assert_eq!(client.read_response().await.unwrap().json()["target"], "/public/smuggled", "{framing}");
+        assert_eq!(front.app.recorder.count(), 1, "{framing}");
+    }
+    front.assert_serves("after all of them").await;
 }
 
 #[tokio::test]
