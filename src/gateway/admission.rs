@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use super::request::{CanonicalRequest, Credentials};
 use crate::actors::{AuthError, AuthHandle};
 use crate::api::{Presented, Problem, authenticate};
@@ -56,6 +58,18 @@ pub struct Refused {
     pub route: Option<usize>,
     /// What would have passed, were it known that its session has not ended lately.
     undecided: Option<Box<Undecided>>,
+}
+
+impl Refused {
+    /// The host belongs to another certificate than the connection's (RFC 9110 section 15.5.20).
+    pub(super) fn misdirected() -> Self {
+        let problem = Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "misdirected_request",
+            "this connection was opened for another host: open one for the host of the request",
+        );
+        Self { reason: problem.code, problem, route: None, undecided: None }
+    }
 }
 
 #[derive(Debug)]

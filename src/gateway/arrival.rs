@@ -9,6 +9,7 @@ use http::HeaderValue;
 use super::client_connection::ClientConnection;
 use super::headers::ConnectionFacts;
 use super::request::CanonicalRequest;
+use super::tls::SecuredBy;
 use crate::domain::id::RequestId;
 
 /// What is fixed for a connection.
@@ -18,8 +19,33 @@ pub struct Client {
     pub address: IpAddr,
     /// The same as a header value.
     pub address_value: HeaderValue,
-    /// `http`.
+    /// `http` or `https`.
     pub proto: HeaderValue,
+    /// When its connection was accepted.
+    pub opened: tokio::time::Instant,
+    /// What TLS means for its requests; none without TLS.
+    pub tls: Option<Arc<SecuredBy>>,
+}
+
+impl Client {
+    /// A client at this address, without TLS, whose connection was accepted now.
+    ///
+    /// # Errors
+    /// None: an address is a header value.
+    pub fn plain(address: IpAddr) -> Result<Self, http::header::InvalidHeaderValue> {
+        Ok(Self {
+            address,
+            address_value: HeaderValue::try_from(address.to_string())?,
+            proto: HeaderValue::from_static("http"),
+            opened: tokio::time::Instant::now(),
+            tls: None,
+        })
+    }
+
+    /// `Strict-Transport-Security` of its answers; only over TLS (RFC 6797 section 7.2).
+    pub fn hsts(&self) -> Option<&HeaderValue> {
+        self.tls.as_ref()?.hsts.as_ref()
+    }
 }
 
 /// A request whose head was accepted.
@@ -48,6 +74,13 @@ impl Arrival {
     pub fn id_value(&self) -> HeaderValue {
         // Hexadecimal digits and hyphens are a header value.
         HeaderValue::from_str(&self.id.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    /// Whether its host may not be asked for on this connection: with several certificates, one that is not in the
+    /// certificate that the connection was opened with (RFC 9110 section 15.5.20).
+    pub fn is_misdirected(&self) -> bool {
+        let hosts = self.client.tls.as_ref().and_then(|tls| tls.hosts.as_ref());
+        hosts.is_some_and(|hosts| !hosts.covers(self.request.host()))
     }
 
     /// Where it came from, for the service.

@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::proxy::HttpProxy;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +20,7 @@ use super::arrival::Client;
 use super::guarded_stream::GuardedStream;
 use super::proxy::Gateway;
 use super::request::HeadLimits;
+use super::tls::Tls;
 use crate::telemetry::ConnectionRefusal;
 
 /// Bounds of connections.
@@ -51,6 +51,17 @@ pub struct Edge {
     pub(super) gateway: Gateway,
     pub(super) limits: EdgeLimits,
     connections: Arc<Semaphore>,
+    /// None: plain HTTP.
+    tls: Option<Arc<Tls>>,
+}
+
+/// Which listener a connection came to.
+#[derive(Debug, Clone, Copy)]
+enum Door {
+    /// `server.listen`.
+    Front,
+    /// `tls.redirect_listen`: plain HTTP, sent to the front.
+    Redirect,
 }
 
 impl Edge {
@@ -65,7 +76,12 @@ impl Edge {
         let mut proxy = HttpProxy::new(gateway.clone(), Arc::new(conf));
         proxy.handle_init_modules();
         let connections = Arc::new(Semaphore::new(limits.max_connections));
-        Self { proxy: Arc::new(proxy), gateway, limits, connections }
+        Self { proxy: Arc::new(proxy), gateway, limits, connections, tls: None }
+    }
+
+    /// The same edge, speaking TLS only.
+    pub fn with_tls(self, tls: Arc<Tls>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Serves until `stop` becomes true, then lets connections finish for at most `grace`. Returns whether all
@@ -82,6 +98,12 @@ impl Edge {
         }
     }
 
+    /// Sends plain HTTP to the TLS listener until `stop` becomes true; these connections count, and are waited for, with
+    /// those of [`Edge::serve`].
+    pub async fn redirect_to_tls(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
+        self.accept_all(&listener, Door::Redirect, stop).await;
+    }
+
     /// Ends requests that outlive their tokens, in the grace of a stop too.
     async fn sweep(&self) -> Infallible {
         let mut sweeps = tokio::time::interval(SWEEP_EVERY);
@@ -95,9 +117,21 @@ impl Edge {
     async fn accept(
         self: &Arc<Self>,
         listener: TcpListener,
-        mut stop: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
         grace: Duration,
     ) -> bool {
+        self.accept_all(&listener, Door::Front, stop).await;
+        drop(listener);
+        let all = u32::try_from(self.limits.max_connections).unwrap_or(u32::MAX);
+        tokio::time::timeout(grace, self.connections.acquire_many(all)).await.is_ok()
+    }
+
+    async fn accept_all(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+        door: Door,
+        mut stop: watch::Receiver<bool>,
+    ) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -105,19 +139,16 @@ impl Edge {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((tcp, peer)) => self.admit(tcp, peer, &stop),
+                Ok((tcp, peer)) => self.admit(tcp, peer, door, &stop),
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                 }
             }
         }
-        drop(listener);
-        let all = u32::try_from(self.limits.max_connections).unwrap_or(u32::MAX);
-        tokio::time::timeout(grace, self.connections.acquire_many(all)).await.is_ok()
     }
 
-    fn admit(self: &Arc<Self>, tcp: TcpStream, peer: SocketAddr, stop: &watch::Receiver<bool>) {
+    fn admit(self: &Arc<Self>, tcp: TcpStream, peer: SocketAddr, door: Door, stop: &watch::Receiver<bool>) {
         let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
             // Nothing is read and nothing is said: that is what makes refusing cheap.
             self.gateway.metrics().connection_refused(ConnectionRefusal::TooMany);
@@ -129,7 +160,7 @@ impl Edge {
             edge.gateway.metrics().connections.inc();
             // The task may be dropped at any await: the gauge must come down then too.
             let _open = Open(&edge.gateway);
-            if let Err(error) = edge.connection(tcp, peer, permit, stop).await {
+            if let Err(error) = edge.connection(tcp, peer, door, permit, stop).await {
                 tracing::debug!(%error, "connection not set up");
             }
         });
@@ -140,17 +171,17 @@ impl Edge {
         &self,
         tcp: TcpStream,
         peer: SocketAddr,
+        door: Door,
         _permit: OwnedSemaphorePermit,
         stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
         tcp.set_nodelay(true)?;
-        let address = peer.ip().to_canonical();
-        let client = Client {
-            address,
-            address_value: HeaderValue::try_from(address.to_string()).map_err(io::Error::other)?,
-            proto: HeaderValue::from_static("http"),
-        };
-        self.http1(GuardedStream::new(L4Stream::from(tcp)), client, stop).await;
+        let client = Client::plain(peer.ip().to_canonical()).map_err(io::Error::other)?;
+        match (&self.tls, door) {
+            (None, _) => self.http1(GuardedStream::new(L4Stream::from(tcp)), client, stop).await,
+            (Some(tls), Door::Front) => self.secured(tls, tcp, client, stop).await,
+            (Some(tls), Door::Redirect) => self.redirect(tls, tcp, client, stop).await,
+        }
         Ok(())
     }
 }

@@ -131,7 +131,9 @@ impl ProxyHttp for Gateway {
         if !arrival.request.keep_alive() {
             session.set_keepalive(None);
         }
-        context.stage = if api::owns(arrival.request.path()) {
+        context.stage = if arrival.is_misdirected() {
+            self.refuse(session, arrival, &Refused::misdirected()).await?
+        } else if api::owns(arrival.request.path()) {
             self.answer(session, arrival).await?
         } else {
             let judged = match self.admission.admit(&arrival.request, &connection.open) {
@@ -208,6 +210,9 @@ impl ProxyHttp for Gateway {
         respond::settle_expectation(session, response.status, arrival);
         headers::settle_answer(response, arrival.request.version());
         response.insert_header("x-request-id", arrival.id_value())?;
+        if let Some(hsts) = arrival.client.hsts() {
+            response.insert_header(http::header::STRICT_TRANSPORT_SECURITY, hsts)?;
+        }
         context.status = Some(response.status.as_u16());
         if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
             context.handed()?.connection.advance(Progress::Upgraded);
