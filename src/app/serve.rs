@@ -16,6 +16,7 @@ use super::AppError;
 use super::files::connections_within_limit;
 use super::ready_line::try_it;
 use super::runtime::{install_crypto, proxy_runtime};
+use super::tls;
 use crate::actors::AuthSystem;
 use crate::api::admin::{AdminState, admin_router};
 use crate::api::demo::demo_router;
@@ -75,10 +76,26 @@ async fn run(
     let listener = bind(settings.server.listen, "server.listen").await?;
     let admin = bind(settings.server.admin_listen, "server.admin_listen").await?;
     let (listen_at, admin_at) = (local(&listener)?, local(&admin)?);
+    let redirect = match settings.tls.redirect_listen {
+        Some(address) => Some(bind(address, "tls.redirect_listen").await?),
+        None => None,
+    };
+    let tls = tls::load(settings, listen_at, system.check().clock(), &metrics)?;
     let (upstreams, routes) = services(settings, &stopping).await?;
     let behind = upstreams.iter().map(|upstream| upstream.servers.join(", ")).collect::<Vec<_>>().join(", ");
     let issuer = Arc::new(issuer(settings, system, listen_at));
     let edge = edge(settings, system, issuer, &upstreams, &routes, &metrics, &stopping).await?;
+    if let Some(tls) = &tls {
+        drop(start(tls::follow(Arc::clone(tls), stopping.clone())));
+    }
+    let hang_up_stops = tls.is_none();
+    let edge = Arc::new(match tls {
+        Some(tls) => edge.with_tls(tls),
+        None => edge,
+    });
+    if let Some(redirect) = redirect {
+        drop(start(Arc::clone(&edge).redirect_to_tls(redirect, stopping.clone())));
+    }
     let admin_state = AdminState {
         auth: system.handle(),
         check: system.check(),
@@ -89,11 +106,12 @@ async fn run(
     tracing::info!(listen = %listen_at, admin = %admin_at, version = env!("CARGO_PKG_VERSION"), "ready");
     if greet {
         let behind = if settings.upstreams.is_empty() { "the built-in demo service" } else { &behind };
-        print!("{}", try_it(listen_at, admin_at, behind));
+        let scheme = if settings.server.over_tls { "https" } else { "http" };
+        print!("{}", try_it(scheme, listen_at, admin_at, behind));
     }
     #[expect(clippy::disallowed_methods, reason = "one task, awaited below")]
     let serving = tokio::spawn(edge.serve(listener, stopping, settings.server.shutdown_grace));
-    let outcome = reason_to_stop(system.fatal()).await;
+    let outcome = reason_to_stop(system.fatal(), hang_up_stops).await;
     tracing::info!("stopping");
     stop.send_replace(true);
     tokio::select! {
@@ -102,7 +120,7 @@ async fn run(
                 tracing::warn!("some connections were cut");
             }
         }
-        () = second_signal() => tracing::warn!("stopped at once"),
+        () = any_signal(hang_up_stops) => tracing::warn!("stopped at once"),
     }
     admin_task.abort();
     outcome
@@ -187,7 +205,7 @@ async fn edge(
     routes: &[RouteSettings],
     metrics: &Arc<Metrics>,
     stopping: &watch::Receiver<bool>,
-) -> Result<Arc<Edge>, AppError> {
+) -> Result<Edge, AppError> {
     let table = RouteTable::new(route_rules(upstreams, routes)?).map_err(failed)?;
     let admission = Admission::new(Arc::new(table), system.check(), Arc::clone(metrics));
     let resolved = Upstreams::resolve(upstreams).await;
@@ -210,7 +228,7 @@ async fn edge(
         Arc::clone(metrics),
         system.check().clock(),
     );
-    Ok(Arc::new(Edge::new(gateway, limits(settings))))
+    Ok(Edge::new(gateway, limits(settings)))
 }
 
 fn limits(settings: &Settings) -> EdgeLimits {
@@ -273,21 +291,17 @@ fn route_rules(upstreams: &[UpstreamSpec], routes: &[RouteSettings]) -> Result<V
 }
 
 /// Waits for a signal to stop, or the actors' end.
-async fn reason_to_stop(mut fatal: watch::Receiver<bool>) -> Result<(), AppError> {
+async fn reason_to_stop(mut fatal: watch::Receiver<bool>, hang_up_stops: bool) -> Result<(), AppError> {
     tokio::select! {
-        () = any_signal() => Ok(()),
+        () = any_signal(hang_up_stops) => Ok(()),
         _ = fatal.wait_for(|fatal| *fatal) => {
             Err(AppError::Failed("the actors could not be kept running".to_owned()))
         }
     }
 }
 
-async fn second_signal() {
-    any_signal().await;
-}
-
-/// SIGHUP too: a closed terminal is no reason to cut requests off.
-async fn any_signal() {
+/// SIGHUP too: a closed terminal is no reason to cut requests off. Unless it asks for certificates to be read again.
+async fn any_signal(hang_up_stops: bool) {
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
     else {
@@ -297,6 +311,6 @@ async fn any_signal() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        _ = hang_up.recv() => {}
+        _ = hang_up.recv(), if hang_up_stops => {}
     }
 }

@@ -6,7 +6,8 @@ use clap::Subcommand;
 
 use super::table::Table;
 use super::{CliError, Exit, GlobalArgs, sources};
-use crate::config::{self, Flag, Loaded, Shown};
+use crate::config::{self, Flag, Loaded, Shown, Sources};
+use crate::live::Clock;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -43,7 +44,7 @@ pub enum ConfigCommand {
 /// # Errors
 /// [`Exit::Config`] with all problems, or standard output cannot be written.
 pub fn run(command: &ConfigCommand, global: &GlobalArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let loaded = load(global, Vec::new())?;
+    let loaded = load_to_serve(global, Vec::new())?;
     match command {
         ConfigCommand::Check => writeln!(out, "configuration ok")?,
         ConfigCommand::Show => show(&loaded.values).write(out)?,
@@ -53,8 +54,16 @@ pub fn run(command: &ConfigCommand, global: &GlobalArgs, out: &mut dyn Write) ->
 
 /// Loads from the sources of a command with `flags` of its own; warnings go to standard error.
 pub(super) fn load(global: &GlobalArgs, flags: Vec<Flag>) -> Result<Loaded, CliError> {
-    let sources = sources(global, flags)?;
-    let loaded = config::load(&sources).map_err(|problems| CliError::new(Exit::Config, problems))?;
+    load_from(&sources(global, flags)?)
+}
+
+/// The same for whoever serves with the certificates: their files are judged too.
+pub(super) fn load_to_serve(global: &GlobalArgs, flags: Vec<Flag>) -> Result<Loaded, CliError> {
+    load_from(&Sources { certificates_at: Some(Clock::System.now()), ..sources(global, flags)? })
+}
+
+fn load_from(sources: &Sources) -> Result<Loaded, CliError> {
+    let loaded = config::load(sources).map_err(|problems| CliError::new(Exit::Config, problems))?;
     for warning in &loaded.warnings {
         eprintln!("gateward: warning: {warning}");
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::config::load;
+use super::config::load_to_serve;
 use super::sources::flag;
 use super::{CliError, GlobalArgs};
 use crate::app;
@@ -52,7 +52,7 @@ impl ServeArgs {
 /// # Errors
 /// The configuration is wrong, a dependency does not answer, or a listener cannot be opened.
 pub fn run(args: &ServeArgs, global: &GlobalArgs) -> Result<(), CliError> {
-    let loaded = load(global, args.flags())?;
+    let loaded = load_to_serve(global, args.flags())?;
     app::serve(&loaded.settings, global.config.is_none()).map_err(CliError::from_app)
 }
 

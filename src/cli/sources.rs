@@ -23,6 +23,7 @@ pub fn sources(global: &GlobalArgs, flags: Vec<Flag>) -> Result<Sources, CliErro
         dotenv: dotenv.exists().then_some(dotenv),
         environment: environment()?,
         flags: data_dir.into_iter().chain(flags).collect(),
+        certificates_at: None,
     })
 }
 

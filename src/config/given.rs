@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::problem::{Origin, Problem};
 
 /// Keys of `[[..]]` sections: their entries are read as `upstream[0].name`.
-pub(super) const LISTS: [&str; 3] = ["client", "upstream", "route"];
+pub(super) const LISTS: [&str; 4] = ["certificate", "client", "upstream", "route"];
 
 /// The sublayers, weakest first. In `.env` and in the environment the familiar names (`SECRET_KEY`) are weaker
 /// than `GATEWARD__..`.

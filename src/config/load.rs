@@ -7,6 +7,8 @@ use super::problem::{Origin, Problems};
 use super::reader::Reader;
 use super::settings::Settings;
 use super::shown::Shown;
+use crate::domain::clock::Timestamp;
+
 use super::{sections, toml_layer, variables};
 
 /// A value from the command line.
@@ -30,6 +32,9 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// Values from the command line.
     pub flags: Vec<Flag>,
+    /// The files of certificates are read and judged as of this time. None: only their paths are; a command that ends a
+    /// session must not fail because a certificate has expired.
+    pub certificates_at: Option<Timestamp>,
 }
 
 /// A configuration without a mistake.
@@ -65,7 +70,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         values.put(flag.key.clone(), given);
     }
 
-    let mut reader = Reader::new(values);
+    let mut reader = Reader::new(values, sources.certificates_at);
     let settings = sections::read(&mut reader);
     let (problems, warnings, values) = reader.finish();
     if problems.is_empty() { Ok(Loaded { settings, values, warnings }) } else { Err(Problems(problems)) }

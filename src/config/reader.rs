@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::given::{Given, Raw, Values};
 use super::problem::{Fault, Origin, Problem};
 use super::shown::{NOT_SET, Shown};
+use crate::domain::clock::Timestamp;
 
 pub(super) struct Reader {
     values: Values,
@@ -21,10 +22,11 @@ pub(super) struct Reader {
     problems: Vec<Problem>,
     warnings: Vec<String>,
     shown: Vec<Shown>,
+    judges_files_at: Option<Timestamp>,
 }
 
 impl Reader {
-    pub(super) fn new(mut values: Values) -> Reader {
+    pub(super) fn new(mut values: Values, judges_files_at: Option<Timestamp>) -> Reader {
         Reader {
             problems: std::mem::take(&mut values.problems),
             warnings: std::mem::take(&mut values.warnings),
@@ -33,7 +35,13 @@ impl Reader {
             unsound: BTreeSet::new(),
             places: BTreeMap::new(),
             shown: Vec::new(),
+            judges_files_at,
         }
+    }
+
+    /// Whether the files of certificates are judged, and as of what time. See [`super::Sources::certificates_at`].
+    pub(super) fn judges_files_at(&self) -> Option<Timestamp> {
+        self.judges_files_at
     }
 
     /// The value at `key`, or `default`, which is written as in a variable.

@@ -16,6 +16,8 @@ use crate::domain::forwarding::TrustedProxies;
 pub struct Settings {
     /// `[server]`
     pub server: ServerSettings,
+    /// `[tls]` and `[[certificate]]`
+    pub tls: TlsSettings,
     /// `[log]`
     pub log: LogSettings,
     /// `[store]`
@@ -45,6 +47,8 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// `http(s)://host[:port]` that clients know the gateway by. None: see [`ServerSettings::known_public_url`].
     pub public_url: Option<String>,
+    /// Whether `listen` speaks TLS: there is a `[[certificate]]`.
+    pub over_tls: bool,
     /// Where operators connect: health, metrics, version. Default `127.0.0.1:9090`.
     pub admin_listen: SocketAddr,
     /// Proxy worker threads, 1 to 1024. The file's `0` (default) means one per core.
@@ -83,27 +87,77 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
-    /// What clients know the gateway by, as far as the configuration tells: `public_url`, or else `http://` and
-    /// `listen`. None when the system is to choose the port.
+    /// What clients know the gateway by, as far as the configuration tells: `public_url`, or else `http://`, over TLS
+    /// `https://`, and `listen`. None when the system is to choose the port.
     pub fn known_public_url(&self) -> Option<String> {
-        let listen = (self.listen.port() != 0).then(|| default_public_url(self.listen));
+        let listen = (self.listen.port() != 0).then(|| self.default_public_url(self.listen));
         self.public_url.clone().or(listen)
     }
 
     /// The same, once it is known where clients connect.
     pub fn public_url(&self, bound: SocketAddr) -> String {
-        self.public_url.clone().unwrap_or_else(|| default_public_url(bound))
+        self.public_url.clone().unwrap_or_else(|| self.default_public_url(bound))
+    }
+
+    /// Listening on every address is listening on the loopback address too, and only that one is known.
+    fn default_public_url(&self, mut listen: SocketAddr) -> String {
+        match listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+            IpAddr::V4(_) | IpAddr::V6(_) => {}
+        }
+        format!("{}://{listen}", if self.over_tls { "https" } else { "http" })
     }
 }
 
-/// Listening on every address is listening on the loopback address too, and only that one is known.
-fn default_public_url(mut listen: SocketAddr) -> String {
-    match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
-        IpAddr::V4(_) | IpAddr::V6(_) => {}
-    }
-    format!("http://{listen}")
+/// One `[[certificate]]`.
+#[derive(Debug, Clone)]
+pub struct CertificateSettings {
+    /// PEM chain, the server's own certificate first.
+    pub certificate_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+}
+
+/// `tls.min_version`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2 and 1.3.
+    Tls12,
+    /// TLS 1.3 alone.
+    Tls13,
+}
+
+/// `tls.client_auth`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// Clients are not asked for certificates.
+    None,
+    /// They are asked; one that is shown must be good.
+    Optional,
+    /// Without a good one there is no connection.
+    Required,
+}
+
+/// `[tls]` and `[[certificate]]`.
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// Empty: the listener speaks plain HTTP. The first is for clients that name no known host.
+    pub certificates: Vec<CertificateSettings>,
+    /// Default 1.2.
+    pub min_version: TlsVersion,
+    /// Default `none`.
+    pub client_auth: ClientAuth,
+    /// PEM file of the authorities of clients; there is one unless `client_auth` is `none`.
+    pub client_ca_file: Option<PathBuf>,
+    /// How long browsers are to insist on TLS, 1 s to 3660 days. None, the default: they are not told to.
+    pub hsts: Option<Duration>,
+    /// Whether that holds for every name below the host too. Default false.
+    pub hsts_include_subdomains: bool,
+    /// Where plain HTTP is sent to `https`. None: nowhere.
+    pub redirect_listen: Option<SocketAddr>,
+    /// From the accepted connection to the end of the handshake. Default 10 s.
+    pub handshake_timeout: Duration,
 }
 
 /// How log lines look.

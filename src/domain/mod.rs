@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod certificate;
 pub mod client;
 pub mod clock;
 pub mod email;

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use super::request::{Body, CanonicalRequest, Credentials, Oddity, Refusal};
 use super::respond;
 use crate::actors::{AuthError, AuthHandle};
@@ -61,6 +63,18 @@ pub struct Refused {
     pub ambiguous: bool,
     /// What would have passed, were it known that its session has not ended lately.
     undecided: Option<Box<Undecided>>,
+}
+
+impl Refused {
+    /// The host belongs to another certificate than the connection's (RFC 9110 section 15.5.20).
+    pub(super) fn misdirected() -> Self {
+        let problem = Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "misdirected_request",
+            "this connection was opened for another host: open one for the host of the request",
+        );
+        Self { reason: problem.code, problem, route: None, ambiguous: false, undecided: None }
+    }
 }
 
 #[derive(Debug)]

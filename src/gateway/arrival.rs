@@ -9,6 +9,7 @@ use http::HeaderValue;
 use super::client_connection::ClientConnection;
 use super::headers::ConnectionFacts;
 use super::request::CanonicalRequest;
+use super::tls::SecuredBy;
 use crate::domain::id::RequestId;
 
 /// Who calls: the connection's peer, or whom a trusted one names (see [`super::forwarded`]).
@@ -22,6 +23,32 @@ pub struct Client {
     pub proto: HeaderValue,
     /// What it called, if a trusted peer says so; else it is the request's host.
     pub host: Option<HeaderValue>,
+    /// When its connection was accepted.
+    pub opened: tokio::time::Instant,
+    /// What TLS means for its requests; none without TLS.
+    pub tls: Option<Arc<SecuredBy>>,
+}
+
+impl Client {
+    /// A client at this address, without TLS, whose connection was accepted now.
+    ///
+    /// # Errors
+    /// None: an address is a header value.
+    pub fn plain(address: IpAddr) -> Result<Self, http::header::InvalidHeaderValue> {
+        Ok(Self {
+            address,
+            address_value: HeaderValue::try_from(address.to_string())?,
+            proto: HeaderValue::from_static("http"),
+            host: None,
+            opened: tokio::time::Instant::now(),
+            tls: None,
+        })
+    }
+
+    /// `Strict-Transport-Security` of its answers; only over TLS (RFC 6797 section 7.2).
+    pub fn hsts(&self) -> Option<&HeaderValue> {
+        self.tls.as_ref()?.hsts.as_ref()
+    }
 }
 
 /// A request whose head was accepted.
@@ -57,6 +84,13 @@ impl Arrival {
     /// Whether another request may follow on its connection.
     pub fn keep_alive(&self) -> bool {
         self.request.keep_alive() && !self.last
+    }
+
+    /// Whether its host may not be asked for on this connection: with several certificates, one that is not in the
+    /// certificate that the connection was opened with (RFC 9110 section 15.5.20).
+    pub fn is_misdirected(&self) -> bool {
+        let hosts = self.client.tls.as_ref().and_then(|tls| tls.hosts.as_ref());
+        hosts.is_some_and(|hosts| !hosts.covers(self.request.host()))
     }
 
     /// Where it came from, for the service.

@@ -10,7 +10,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::proxy::HttpProxy;
 use tokio::net::{TcpListener, TcpStream};
@@ -23,6 +22,7 @@ use super::places::{Place, Places};
 use super::proxy::Gateway;
 use super::request::HeadLimits;
 use super::spare_file::SpareFile;
+use super::tls::Tls;
 use crate::domain::forwarding::TrustedProxies;
 
 /// Bounds of connections.
@@ -61,6 +61,17 @@ pub struct Edge {
     pub(super) gateway: Gateway,
     pub(super) limits: EdgeLimits,
     places: Arc<Places>,
+    /// None: plain HTTP.
+    tls: Option<Arc<Tls>>,
+}
+
+/// Which listener a connection came to.
+#[derive(Debug, Clone, Copy)]
+enum Door {
+    /// `server.listen`.
+    Front,
+    /// `tls.redirect_listen`: plain HTTP, sent to the front.
+    Redirect,
 }
 
 impl Edge {
@@ -75,7 +86,12 @@ impl Edge {
         let mut proxy = HttpProxy::new(gateway.clone(), Arc::new(conf));
         proxy.handle_init_modules();
         let places = Places::new(limits.max_connections, limits.max_connections_per_address);
-        Self { proxy: Arc::new(proxy), gateway, limits, places }
+        Self { proxy: Arc::new(proxy), gateway, limits, places, tls: None }
+    }
+
+    /// The same edge, speaking TLS only.
+    pub fn with_tls(self, tls: Arc<Tls>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Serves until `stop` becomes true, then lets connections finish for at most `grace`. Returns whether all
@@ -92,6 +108,12 @@ impl Edge {
         }
     }
 
+    /// Sends plain HTTP to the TLS listener until `stop` becomes true; these connections count, and are waited for, with
+    /// those of [`Edge::serve`].
+    pub async fn redirect_to_tls(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
+        self.accept_all(&listener, Door::Redirect, stop).await;
+    }
+
     /// Ends requests that outlive their tokens, in the grace of a stop too.
     async fn sweep(&self) -> Infallible {
         let mut sweeps = tokio::time::interval(SWEEP_EVERY);
@@ -105,9 +127,20 @@ impl Edge {
     async fn accept(
         self: &Arc<Self>,
         listener: TcpListener,
-        mut stop: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
         grace: Duration,
     ) -> bool {
+        self.accept_all(&listener, Door::Front, stop).await;
+        drop(listener);
+        tokio::time::timeout(grace, self.places.emptied()).await.is_ok()
+    }
+
+    async fn accept_all(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+        door: Door,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut spare = SpareFile::new();
         loop {
             let accepted = tokio::select! {
@@ -116,19 +149,17 @@ impl Edge {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((tcp, peer)) => self.admit(tcp, peer, &stop),
+                Ok((tcp, peer)) => self.admit(tcp, peer, door, &stop),
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
-                    spare.turn_away(&listener).await;
+                    spare.turn_away(listener).await;
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                 }
             }
         }
-        drop(listener);
-        tokio::time::timeout(grace, self.places.emptied()).await.is_ok()
     }
 
-    fn admit(self: &Arc<Self>, tcp: TcpStream, peer: SocketAddr, stop: &watch::Receiver<bool>) {
+    fn admit(self: &Arc<Self>, tcp: TcpStream, peer: SocketAddr, door: Door, stop: &watch::Receiver<bool>) {
         let address = peer.ip().to_canonical();
         let trusted = self.limits.trusted_proxies.trusts(address);
         let entry = self.places.enter((!trusted).then_some(address));
@@ -149,7 +180,7 @@ impl Edge {
             edge.gateway.metrics().connections.inc();
             // The task may be dropped at any await: the gauge must come down then too.
             let _open = Open(&edge.gateway);
-            if let Err(error) = edge.connection(tcp, address, place, stop).await {
+            if let Err(error) = edge.connection(tcp, address, door, place, stop).await {
                 tracing::debug!(%error, "connection not set up");
             }
         });
@@ -160,17 +191,17 @@ impl Edge {
         &self,
         tcp: TcpStream,
         address: IpAddr,
+        door: Door,
         place: Place,
         stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
         tcp.set_nodelay(true)?;
-        let client = Client {
-            address,
-            address_value: HeaderValue::try_from(address.to_string()).map_err(io::Error::other)?,
-            proto: HeaderValue::from_static("http"),
-            host: None,
-        };
-        self.http1(GuardedStream::new(L4Stream::from(tcp)), client, place, stop).await;
+        let client = Client::plain(address).map_err(io::Error::other)?;
+        match (&self.tls, door) {
+            (None, _) => self.http1(GuardedStream::new(L4Stream::from(tcp)), client, place, stop).await,
+            (Some(tls), Door::Front) => self.secured(tls, tcp, client, place, stop).await,
+            (Some(tls), Door::Redirect) => self.redirect(tls, tcp, client, place, stop).await,
+        }
         Ok(())
     }
 }

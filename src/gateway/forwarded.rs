@@ -80,12 +80,7 @@ mod tests {
     use super::*;
 
     fn peer(address: &str) -> Client {
-        Client {
-            address: address.parse().unwrap(),
-            address_value: HeaderValue::try_from(address).unwrap(),
-            proto: HeaderValue::from_static("http"),
-            host: None,
-        }
+        Client::plain(address.parse().unwrap()).unwrap()
     }
 
     fn told(peer_address: &str, lines: &str) -> [String; 4] {

@@ -94,6 +94,12 @@ pub async fn read_head(
     }
 }
 
+/// Closes between two requests: over TLS the client learns that this was all, and no attacker has cut something off.
+pub async fn farewell(stream: &mut GuardedStream) {
+    // It may have gone long ago.
+    let _told = timeout(LINGER.0, tokio::io::AsyncWriteExt::shutdown(stream)).await;
+}
+
 /// Writes a last answer and closes, so that the client can read it.
 pub async fn last_words(stream: &mut GuardedStream, answer: &[u8]) {
     let write = async {

@@ -16,7 +16,7 @@ use super::client_connection::ClientConnection;
 use super::edge::Edge;
 use super::forwarded;
 use super::guarded_stream::{GuardedStream, Violation};
-use super::head_reader::{NoHead, ReadHead, last_words, read_head};
+use super::head_reader::{NoHead, ReadHead, farewell, last_words, read_head};
 use super::places::Place;
 use super::respond;
 use crate::api::Problem;
@@ -39,7 +39,7 @@ impl Edge {
         let mut stream = Box::new(stream);
         let connection = Arc::new(self.gateway.connection());
         let mut settings: Option<HttpPersistentSettings> = None;
-        let mut idle = self.limits.head_timeout;
+        let mut idle = self.limits.head_timeout.saturating_sub(client.opened.elapsed());
         let mut left = self.limits.max_requests_per_connection;
         let mut ahead = BytesMut::new();
         loop {
@@ -147,9 +147,9 @@ impl Edge {
         }
     }
 
-    async fn no_head(&self, stream: &mut GuardedStream, client: &Client, no_head: NoHead) {
+    pub(super) async fn no_head(&self, stream: &mut GuardedStream, client: &Client, no_head: NoHead) {
         let problem = match no_head {
-            NoHead::Gone => return,
+            NoHead::Gone => return farewell(stream).await,
             NoHead::TooSlow => Problem::new(
                 http::StatusCode::REQUEST_TIMEOUT,
                 "head_timeout",
@@ -159,14 +159,14 @@ impl Edge {
         };
         let id = self.gateway.request_id();
         self.gateway.report_refused_head(client.address, id, &problem);
-        last_words(stream, &respond::raw(&problem, id)).await;
+        last_words(stream, &respond::raw(&problem, id, client)).await;
     }
 
     /// The part of a body that came with its head is already wrong.
     async fn bad_body(&self, stream: &mut GuardedStream, arrival: &Arrival, violation: Violation) {
         if let (Some(problem), _) = respond::violation_problem(violation) {
             self.gateway.report_refused_body(arrival, &problem);
-            last_words(stream, &respond::raw(&problem, arrival.id)).await;
+            last_words(stream, &respond::raw(&problem, arrival.id, &arrival.client)).await;
         }
     }
 }

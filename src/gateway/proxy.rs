@@ -146,6 +146,7 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(None);
         }
         context.stage = match self.admission.is_own(&arrival.request) {
+            _ if arrival.is_misdirected() => self.refuse(session, arrival, &Refused::misdirected()).await?,
             Ok(true) => self.answer(session, arrival).await?,
             Ok(false) => {
                 let judged = match self.admission.admit(&arrival.request, &connection.open) {
@@ -229,6 +230,9 @@ impl ProxyHttp for Gateway {
         headers::strip_answer(response);
         headers::keep_our_cookies(response)?;
         response.insert_header("x-request-id", arrival.id_value())?;
+        if let Some(hsts) = arrival.client.hsts() {
+            response.insert_header(http::header::STRICT_TRANSPORT_SECURITY, hsts)?;
+        }
         context.status = Some(response.status.as_u16());
         if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
             context.handed()?.connection.advance(Progress::Upgraded);

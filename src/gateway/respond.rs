@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::date::get_cached_date;
 use pingora::proxy::Session;
 use pingora::{Error, Result};
 
-use super::arrival::Arrival;
+use super::arrival::{Arrival, Client};
 use super::guarded_stream::Violation;
 use super::request::{Body, Refusal};
 use crate::api::Problem;
@@ -79,6 +79,9 @@ pub async fn answer(
         head.append_header(name, value)?;
     }
     head.insert_header("x-request-id", arrival.id_value())?;
+    if let Some(hsts) = arrival.client.hsts() {
+        head.insert_header(STRICT_TRANSPORT_SECURITY, hsts)?;
+    }
     let bodiless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
     let to_head = session.req_header().method == Method::HEAD;
     if !bodiless {
@@ -130,29 +133,33 @@ pub fn settle_expectation(session: &mut Session, status: StatusCode, arrival: &A
 }
 
 /// The whole answer as bytes, for a connection that pingora has not seen: its head was refused. It closes.
-pub fn raw(problem: &Problem, id: RequestId) -> Vec<u8> {
+pub fn raw(problem: &Problem, id: RequestId, client: &Client) -> Vec<u8> {
     let body = problem.body(id);
-    let mut answer = format!(
-        "HTTP/1.1 {} {}\r\n",
-        problem.status.as_str(),
-        problem.status.canonical_reason().unwrap_or_default()
-    )
-    .into_bytes();
     let mut headers = problem.headers();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    headers.insert(DATE, get_cached_date());
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert("x-request-id", id);
     }
-    for (name, value) in &headers {
+    if let Some(hsts) = client.hsts() {
+        headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
+    let mut answer = raw_head(problem.status, &headers);
+    answer.extend_from_slice(&body);
+    answer
+}
+
+/// Status line, headers and `Date` as bytes, with the empty line.
+pub fn raw_head(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut answer = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
+    for (name, value) in headers.iter().chain([(&DATE, &get_cached_date())]) {
         answer.extend_from_slice(name.as_str().as_bytes());
         answer.extend_from_slice(b": ");
         answer.extend_from_slice(value.as_bytes());
         answer.extend_from_slice(b"\r\n");
     }
     answer.extend_from_slice(b"\r\n");
-    answer.extend_from_slice(&body);
     answer
 }

@@ -32,6 +32,26 @@ impl Gateway {
         });
     }
 
+    /// A request on the plain listener that was sent to TLS.
+    pub(super) fn report_redirect(&self, arrival: &Arrival) {
+        self.reports.finished(&Finished {
+            id: arrival.id,
+            method: arrival.request.method().as_str(),
+            path: arrival.request.path(),
+            way: Way::Nowhere,
+            upstream: None,
+            status: Some(http::StatusCode::PERMANENT_REDIRECT.as_u16()),
+            outcome: Outcome::Answered,
+            reason: None,
+            duration: arrival.started.elapsed(),
+            client: arrival.client.address,
+            bytes_in: 0,
+            bytes_out: 0,
+            account: None,
+            path_exception: None,
+        });
+    }
+
     /// A body that was refused before pingora saw it.
     pub(super) fn report_refused_body(&self, arrival: &Arrival, problem: &Problem) {
         let path = arrival.request.path();

@@ -146,6 +146,32 @@ labels! {
 }
 
 labels! {
+    /// Why a TLS handshake failed.
+    HandshakeFailure {
+        /// The client does not speak TLS.
+        NotTls = "not_tls",
+        /// Not done in time.
+        TooSlow = "too_slow",
+        /// The client closed or broke off.
+        ClientGone = "client_gone",
+        /// No version in common.
+        Version = "version",
+        /// No cipher suite, group, signature scheme or application protocol in common.
+        NothingInCommon = "nothing_in_common",
+        /// The client has to show a certificate and did not.
+        NoClientCertificate = "no_client_certificate",
+        /// The client's certificate is not good.
+        BadClientCertificate = "bad_client_certificate",
+        /// The client sent an alert: most likely it does not trust our certificate.
+        RefusedByClient = "refused_by_client",
+        /// What the client sent breaks the protocol.
+        Malformed = "malformed",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+labels! {
     /// Why the durable store has to be read (again) before the stream of revocations counts.
     FeedResync {
         /// An entry was missing.

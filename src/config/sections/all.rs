@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{accounts, clients, revocation, routing, server, store, token};
+use super::{accounts, clients, revocation, routing, server, store, tls, token};
 use crate::config::reader::Reader;
 use crate::config::settings::Settings;
 
@@ -14,7 +14,8 @@ pub(super) const NETWORK_TIMEOUT: RangeInclusive<Duration> =
 
 /// Reads everything. The result counts only if the reader found no problem.
 pub(in crate::config) fn read(reader: &mut Reader) -> Settings {
-    let server = server::server(reader);
+    let mut server = server::server(reader);
+    let tls = tls::read(reader, &mut server);
     let log = server::log(reader);
     let store = store::read(reader);
     let token = token::read(reader);
@@ -24,7 +25,20 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Settings {
     let audit = accounts::audit(reader);
     let clients = clients::read(reader);
     let (upstreams, routes) = routing::read(reader);
-    Settings { server, log, store, token, revocation, password, accounts, audit, clients, upstreams, routes }
+    Settings {
+        server,
+        tls,
+        log,
+        store,
+        token,
+        revocation,
+        password,
+        accounts,
+        audit,
+        clients,
+        upstreams,
+        routes,
+    }
 }
 
 pub(super) fn cores() -> usize {

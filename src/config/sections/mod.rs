@@ -7,6 +7,7 @@ mod revocation;
 mod routing;
 mod server;
 mod store;
+mod tls;
 mod token;
 
 pub(super) use all::read;

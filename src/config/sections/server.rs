@@ -26,6 +26,7 @@ pub(super) fn server(r: &mut Reader) -> ServerSettings {
     ServerSettings {
         listen,
         public_url,
+        over_tls: false,
         admin_listen,
         threads,
         data_dir: r.value("server.data_dir", ".gateward", parse::path),

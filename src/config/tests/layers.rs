@@ -5,14 +5,15 @@ use secrecy::ExposeSecret;
 
 use super::case::{Case, KEY, SECRET, origin};
 use crate::config::{
-    LogFormat, MigrateMode, Origin, Registration, RouteAccess, RouteOnRevoke, Settings, SigningAlgorithm,
-    StoreKind, StoreSettings, variables,
+    ClientAuth, LogFormat, MigrateMode, Origin, Registration, RouteAccess, RouteOnRevoke, Settings,
+    SigningAlgorithm, StoreKind, StoreSettings, TlsVersion, variables,
 };
 
 #[test]
 fn defaults_are_complete() {
     let Settings {
         server,
+        tls,
         log,
         store,
         token,
@@ -52,6 +53,9 @@ fn defaults_are_complete() {
     assert_eq!(revocation.detached_limit, Duration::from_mins(15));
     assert!(clients.is_empty() && upstreams.is_empty() && routes.is_empty());
     assert_eq!(token.status_list_ttl, Duration::from_secs(15));
+    assert!(tls.certificates.is_empty() && tls.hsts.is_none() && tls.redirect_listen.is_none());
+    assert_eq!((tls.min_version, tls.client_auth), (TlsVersion::Tls12, ClientAuth::None));
+    assert_eq!(tls.handshake_timeout, Duration::from_secs(10));
 }
 
 #[test]

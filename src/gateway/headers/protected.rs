@@ -36,7 +36,15 @@ const X_NAMES: &[&[u8]] = &[
 ];
 
 /// Folded prefixes that begin with `x`: each is a family of names.
-const X_FAMILIES: &[&[u8]] = &[b"x-forwarded-", b"x-auth-request-", b"x-gateward-"];
+const X_FAMILIES: &[&[u8]] = &[
+    b"x-forwarded-",
+    b"x-auth-request-",
+    b"x-gateward-",
+    // Who a TLS client is.
+    b"x-client-cert-",
+    b"x-ssl-client-",
+    b"x-tls-client-",
+];
 
 /// Folded names that begin with another letter.
 const OTHER_NAMES: &[&[u8]] = &[
@@ -49,11 +57,16 @@ const OTHER_NAMES: &[&[u8]] = &[
     b"true-client-ip",
     b"cf-connecting-ip",
     b"client-ip",
-    b"ssl-client-cert",
+    // RFC 9440 section 2.4.
+    b"client-cert",
+    b"client-cert-chain",
     // Becomes the variable HTTP_PROXY in CGI programs, whose own calls then go where the client says
     // (httpoxy).
     b"proxy",
 ];
+
+/// Folded prefixes that begin with another letter.
+const OTHER_FAMILIES: &[&[u8]] = &[b"ssl-client-"];
 
 /// Whether a name, in any spelling that folds to it, belongs to the gateway.
 pub fn is_protected(name: &str) -> bool {
@@ -66,6 +79,7 @@ pub fn is_protected(name: &str) -> bool {
         }
         Some(b'f' | b'F' | b'r' | b'R' | b's' | b'S' | b't' | b'T' | b'c' | b'C' | b'p' | b'P') => {
             OTHER_NAMES.iter().any(|protected| folds_to(name, protected))
+                || OTHER_FAMILIES.iter().any(|family| starts_folded(name, family))
         }
         _ => false,
     }
@@ -146,6 +160,14 @@ mod tests {
             "X-Auth-Request-User",
             "X-Auth-Request-Access-Token",
             "X-Client-Cert",
+            "X-Client-Cert-Fingerprint",
+            "X-SSL-Client-Verify",
+            "X_SSL_Client_S_DN",
+            "X-Tls-Client-Cert",
+            "Client-Cert",
+            "Client-Cert-Chain",
+            "SSL-Client-Cert",
+            "ssl-client-verify",
             "True-Client-IP",
             "CF-Connecting-IP",
             "Client-IP",

@@ -73,6 +73,12 @@ families! {
         "Client connections closed at once, by reason.";
     CONNECTIONS_DISPLACED = Kind::Counter, "gateward_connections_displaced_total", ["reason"],
         "Client connections that waited for a request and gave way to new ones, by the bound that was reached.";
+    HANDSHAKE_FAILURES = Kind::Counter, "gateward_tls_handshake_failures_total", ["reason"],
+        "TLS handshakes with clients that failed, by reason.";
+    CERTIFICATE_EXPIRES = Kind::Gauge, "gateward_certificate_expires_timestamp_seconds", ["name"],
+        "When a certificate in force expires, in seconds since the Unix epoch.";
+    CERTIFICATE_RELOADS = Kind::Counter, "gateward_certificate_reloads_total", ["result"],
+        "Changed certificate files that were taken or refused.";
     OPEN_REQUESTS = Kind::Gauge, "gateward_open_requests", [],
         "Requests at services that end with their session or token.";
     OPEN_REQUESTS_CLOSED = Kind::Counter, "gateward_open_requests_closed_total", ["reason"],

@@ -1,5 +1,6 @@
 //! The handles that count, and their text form.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use super::register::Registrar;
 use super::routes::RouteMetrics;
 use super::stores::StoreMetrics;
 use crate::telemetry::{
-    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HashResult, LoginResult, Outcome, RefreshResult,
-    RegistrationResult, RequestClosed, RevocationSource,
+    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HandshakeFailure, HashResult, LoginResult,
+    Outcome, RefreshResult, RegistrationResult, RequestClosed, RevocationSource,
 };
 
 /// A metric could not be made, registered or rendered. The families are constants, so this is a
@@ -50,6 +51,9 @@ pub struct Metrics {
     pub connections: IntGauge,
     connections_refused: IntCounterVec,
     connections_displaced: IntCounterVec,
+    handshake_failures: IntCounterVec,
+    certificate_expires: IntGaugeVec,
+    certificate_reloads: IntCounterVec,
     /// [`families::OPEN_REQUESTS`]
     pub open_requests: IntGauge,
     open_requests_closed: IntCounterVec,
@@ -99,6 +103,9 @@ impl Metrics {
             connections: make.int_gauge(families::CONNECTIONS)?,
             connections_refused: make.int_counters(families::CONNECTIONS_REFUSED)?,
             connections_displaced: make.int_counters(families::CONNECTIONS_DISPLACED)?,
+            handshake_failures: make.int_counters(families::HANDSHAKE_FAILURES)?,
+            certificate_expires: make.int_gauges(families::CERTIFICATE_EXPIRES)?,
+            certificate_reloads: make.int_counters(families::CERTIFICATE_RELOADS)?,
             open_requests: make.int_gauge(families::OPEN_REQUESTS)?,
             open_requests_closed: make.int_counters(families::OPEN_REQUESTS_CLOSED)?,
             revocations: make.int_gauge(families::REVOCATIONS)?,
@@ -128,6 +135,8 @@ impl Metrics {
         FeedResync::ALL.iter().for_each(|cause| add(&self.revocation_resyncs, &[cause.as_str()], 0));
         ConnectionRefusal::ALL.iter().for_each(|why| add(&self.connections_refused, &[why.as_str()], 0));
         ConnectionRefusal::ALL.iter().for_each(|why| add(&self.connections_displaced, &[why.as_str()], 0));
+        HandshakeFailure::ALL.iter().for_each(|why| add(&self.handshake_failures, &[why.as_str()], 0));
+        ["ok", "failed"].iter().for_each(|result| add(&self.certificate_reloads, &[result], 0));
         RequestClosed::ALL.iter().for_each(|why| add(&self.open_requests_closed, &[why.as_str()], 0));
     }
 
@@ -209,6 +218,31 @@ impl Metrics {
     /// A client connection that waited gave way to a new one.
     pub fn connection_displaced(&self, reason: ConnectionRefusal) {
         add(&self.connections_displaced, &[reason.as_str()], 1);
+    }
+
+    /// A TLS handshake with a client failed.
+    pub fn handshake_failed(&self, reason: HandshakeFailure) {
+        add(&self.handshake_failures, &[reason.as_str()], 1);
+    }
+
+    /// These certificates are in force: the first name of each, and when it expires in seconds since the Unix epoch.
+    pub fn certificates(&self, certificates: impl Iterator<Item = (String, i64)>) {
+        let _not_between = self.rendering.lock();
+        self.certificate_expires.reset();
+        let mut first_to_expire = BTreeMap::new();
+        for (name, at) in certificates {
+            first_to_expire.entry(name).and_modify(|known: &mut i64| *known = at.min(*known)).or_insert(at);
+        }
+        for (name, at) in first_to_expire {
+            if let Ok(gauge) = self.certificate_expires.get_metric_with_label_values(&[name.as_str()]) {
+                gauge.set(at);
+            }
+        }
+    }
+
+    /// Changed certificate files were taken, or refused.
+    pub fn certificates_reloaded(&self, taken: bool) {
+        add(&self.certificate_reloads, &[if taken { "ok" } else { "failed" }], 1);
     }
 
     /// An open request was closed because what admitted it had ended.

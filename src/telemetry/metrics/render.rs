@@ -54,6 +54,7 @@ mod tests {
         metrics.revocation_source(RevocationSource::Stream, true);
         metrics.login(LoginResult::Ok);
         metrics.session_ended("logout");
+        metrics.certificates([("a.example".to_owned(), 9), ("a.example".to_owned(), 7)].into_iter());
         metrics
     }
 
@@ -103,6 +104,8 @@ mod tests {
             "gateward_actor_restarts_total{actor=\"sessions\"} 0",
             "gateward_store_errors_total{store=\"postgres\"} 1",
             "gateward_revocation_lag_seconds 1.5",
+            "gateward_certificate_expires_timestamp_seconds{name=\"a.example\"} 7",
+            "gateward_tls_handshake_failures_total{reason=\"not_tls\"} 0",
             "process_start_time_seconds 1700000000",
         ] {
             assert!(text.lines().any(|rendered| rendered == line), "missing {line} in\n{text}");

@@ -7,6 +7,7 @@ use toml::{Table, Value, toml};
 use super::app::TestApp;
 use super::recorder::Recorder;
 use super::services::services;
+use super::tls::Pair;
 
 /// Where the program keeps its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,15 @@ impl AppBuilder {
             "store.kind = 'postgres'\npostgres.url = '{database_url}'\n\
              redis.url = '{redis_url}'\nredis.key_prefix = '{prefix}'"
         ))
+    }
+
+    /// TLS with these certificates, the first for clients that name no host.
+    pub fn tls(self, certificates: &[Pair]) -> Self {
+        let entry = |pair: &Pair| {
+            let (chain, key) = (pair.chain.display(), pair.key.display());
+            format!("[[certificate]]\ncertificate_file = '{chain}'\nkey_file = '{key}'\n")
+        };
+        self.config(&certificates.iter().map(entry).collect::<String>())
     }
 
     /// The only server of the default upstream, `host:port`, instead of the recorder.

@@ -27,4 +27,5 @@ pub mod recorder_reply;
 pub mod redis;
 pub mod rust_source;
 pub mod services;
+pub mod tls;
 pub mod wait;

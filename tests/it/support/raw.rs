@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
@@ -53,9 +53,14 @@ pub enum NoResponse {
     Malformed(Vec<u8>),
 }
 
+/// What bytes travel on.
+pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for S {}
+
 /// A connection.
 pub struct RawClient {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     buffer: Vec<u8>,
 }
 
@@ -65,7 +70,12 @@ impl RawClient {
         let stream = timeout(DEADLINE, TcpStream::connect(address)).await.expect("connected in time");
         let stream = stream.unwrap_or_else(|error| panic!("no connection to {address}: {error}"));
         stream.set_nodelay(true).expect("a socket takes the option");
-        Self { stream, buffer: Vec::new() }
+        Self::over(stream)
+    }
+
+    /// On a connection that is there.
+    pub fn over(stream: impl Wire + 'static) -> Self {
+        Self { stream: Box::new(stream), buffer: Vec::new() }
     }
 
     /// Connects from this loopback address, which Linux has all of 127.0.0.0/8 for.
@@ -73,7 +83,7 @@ impl RawClient {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind((source, 0).into()).unwrap_or_else(|error| panic!("not from {source}: {error}"));
         let stream = timeout(DEADLINE, socket.connect(address)).await.expect("connected in time");
-        Self { stream: stream.expect("a connection"), buffer: Vec::new() }
+        Self::over(stream.expect("a connection"))
     }
 
     /// Sends bytes. `false`: the other side closed, or took nothing for the deadline.

@@ -1,0 +1,90 @@
+//! From an accepted connection to a TLS stream.
+
+use std::io;
+use std::sync::Arc;
+
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::protocols::l4::virt::VirtualSocketStream;
+use rustls::server::Acceptor;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::LazyConfigAcceptor;
+
+use super::failure::reason;
+use super::server::{SecuredBy, Tls};
+use super::socket::TlsSocket;
+use crate::telemetry::HandshakeFailure;
+
+/// First byte of a TLS record that holds a handshake message (RFC 8446 section 5.1).
+const HANDSHAKE_RECORD: u8 = 22;
+
+/// What the client wants to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.1 or 1.0, also when it does not say.
+    Http1,
+}
+
+impl Protocol {
+    fn of(alpn: Option<&[u8]>) -> Self {
+        match alpn {
+            Some(_) | None => Self::Http1,
+        }
+    }
+}
+
+/// A connection behind its handshake.
+pub(super) struct Secured {
+    pub stream: L4Stream,
+    pub protocol: Protocol,
+    pub by: Arc<SecuredBy>,
+}
+
+/// A connection without TLS.
+pub(super) enum Unsecured {
+    /// The client speaks something else, perhaps HTTP; not a byte was taken.
+    Plain(TcpStream),
+    /// The handshake failed; the client was told by an alert where TLS has one.
+    Failed(HandshakeFailure, Option<io::Error>),
+}
+
+impl Tls {
+    /// Shakes hands.
+    pub(super) async fn accept(&self, tcp: TcpStream, until: Instant) -> Result<Secured, Unsecured> {
+        match timeout_at(until, self.shake(tcp)).await {
+            Ok(shaken) => shaken,
+            Err(_) => Err(Unsecured::Failed(HandshakeFailure::TooSlow, None)),
+        }
+    }
+
+    async fn shake(&self, tcp: TcpStream) -> Result<Secured, Unsecured> {
+        let mut first = [0];
+        match tcp.peek(&mut first).await.map_err(failed)? {
+            0 => return Err(Unsecured::Failed(HandshakeFailure::ClientGone, None)),
+            _ if first != [HANDSHAKE_RECORD] => return Err(Unsecured::Plain(tcp)),
+            _ => {}
+        }
+        let greeting = LazyConfigAcceptor::new(Acceptor::default(), tcp).await.map_err(failed)?;
+        let (config, by) = {
+            let entries = self.entries.load();
+            let Some(entry) = entries.choose(greeting.client_hello().server_name()) else {
+                return Err(Unsecured::Failed(HandshakeFailure::Other, None));
+            };
+            let hosts = entries.are_several().then(|| Arc::clone(&entry.names));
+            (Arc::clone(&entry.config), SecuredBy { hsts: self.rules.hsts.clone(), hosts })
+        };
+        let stream = greeting.into_stream(config).await.map_err(failed)?;
+        let protocol = Protocol::of(stream.get_ref().1.alpn_protocol());
+        let socket = VirtualSocketStream::new(Box::new(TlsSocket::new(stream)));
+        Ok(Secured { stream: L4Stream::from(socket), protocol, by: Arc::new(by) })
+    }
+
+    /// Whether a certificate in force is for this host.
+    pub(super) fn covers(&self, host: &str) -> bool {
+        self.entries.load().cover(host)
+    }
+}
+
+fn failed(error: io::Error) -> Unsecured {
+    Unsecured::Failed(reason(&error), Some(error))
+}
