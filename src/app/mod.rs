@@ -8,6 +8,7 @@ mod ready_line;
 mod runtime;
 mod serve;
 mod signing_keys;
+mod upstreams;
 
 pub use error::AppError;
 pub use operator::{MintOrder, Operator, migrate};

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::upstream::{UpstreamProtocol, UpstreamTls};
+
 /// Everything, checked.
 #[derive(Debug)]
 pub struct Settings {
@@ -286,6 +288,10 @@ pub struct UpstreamSettings {
     pub connect_timeout: Duration,
     /// Longest silence while waiting for the answer or its next bytes. Default 60 s. Longer is a 504.
     pub read_timeout: Duration,
+    /// Default `auto`.
+    pub protocol: UpstreamProtocol,
+    /// None, the default: plain connections.
+    pub tls: Option<UpstreamTls>,
 }
 
 /// What a route asks of a request.

@@ -27,6 +27,7 @@ pub mod request;
 mod respond;
 mod upgrade_connection;
 mod upstream;
+mod upstream_peer;
 mod verdict;
 mod without_proxy;
 
@@ -34,4 +35,5 @@ pub use admission::{Admission, Admitted, Refused};
 pub use bridge::{Bridge, OwnBodyLimits};
 pub use edge::{Edge, EdgeLimits};
 pub use proxy::Gateway;
-pub use upstream::{UpstreamSpec, Upstreams};
+pub use upstream::Upstreams;
+pub use upstream_peer::{UpstreamProtocol, UpstreamSpec, UpstreamTls};

@@ -8,5 +8,6 @@ mod routing;
 mod server;
 mod store;
 mod token;
+mod upstream_tls;
 
 pub(super) use all::read;

@@ -4,3 +4,4 @@ mod config_toml;
 mod layers;
 mod rules;
 mod secrecy;
+mod upstream_tls;

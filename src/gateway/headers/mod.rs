@@ -16,6 +16,6 @@ mod protected;
 
 pub use credentials::{SESSION_COOKIE, remove_authorization, remove_session_cookie};
 pub use fold::folds_to;
-pub use hop_by_hop::{settle_answer, settle_connection};
+pub use hop_by_hop::{settle_answer, settle_connection, settle_for_http2};
 pub use identity::{ConnectionFacts, set};
 pub use protected::{is_protected, strip};
