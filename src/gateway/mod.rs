@@ -20,6 +20,7 @@ mod edge;
 mod guarded_stream;
 mod head_reader;
 pub mod headers;
+mod old_client;
 mod pace;
 mod proxy;
 mod report;

@@ -18,6 +18,7 @@ use super::arrival::{Arrival, Handed};
 use super::bridge::Bridge;
 use super::client_connection::{ClientConnection, Progress};
 use super::context::{Context, Stage};
+use super::old_client::without_chunks;
 use super::report::{Finished, Reports, Way};
 use super::request::Upgrade;
 use super::upstream::Upstreams;
@@ -218,6 +219,9 @@ impl ProxyHttp for Gateway {
         }
         respond::settle_expectation(session, response.status, arrival);
         headers::settle_answer(response, arrival.request.version());
+        if arrival.request.version() == http::Version::HTTP_10 {
+            session.downstream_modules_ctx = without_chunks();
+        }
         response.insert_header("x-request-id", arrival.id_value())?;
         context.status = Some(response.status.as_u16());
         if response.status == http::StatusCode::SWITCHING_PROTOCOLS {

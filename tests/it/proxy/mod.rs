@@ -23,5 +23,7 @@ mod slow_bodies;
 mod stopping;
 mod streaming;
 mod upstream_failures;
+mod upstream_h2;
 mod upstream_reuse;
+mod upstream_tls;
 mod websocket;
