@@ -175,7 +175,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let (arrival, admitted) = (context.arrival()?, context.admitted()?);
         if request.version == http::Version::HTTP_2 {
-            headers::settle_for_http2(request, arrival.request.version());
+            headers::settle_for_http2(request, &session.req_header().headers, arrival.request.version())?;
             respond::answer_expectation(session, request, arrival).await?;
         } else if self.upstreams.only_http2(admitted.upstream()) {
             return Error::explain(NOT_HTTP2, "the server chose HTTP/1.1").into_up().into_err();

@@ -34,8 +34,11 @@ pub fn settle_connection(request: &mut RequestHeader, upgrade: Upgrade) -> Resul
 
 /// Takes out of a request what HTTP/2 does not have (RFC 9113 section 8.2.2) and what is for this hop only. The one
 /// exception is `TE: trailers` of a client of HTTP/2, which gRPC servers ask for; another client gets no trailers, so
-/// none are promised to the service.
-pub fn settle_for_http2(request: &mut RequestHeader, client: Version) {
+/// none are promised to the service. `asked` is the request as it came, since pingora removes the field, too.
+///
+/// # Errors
+/// None in practice; pingora's signature allows for one.
+pub fn settle_for_http2(request: &mut RequestHeader, asked: &HeaderMap, client: Version) -> Result<()> {
     for name in [
         "connection",
         "keep-alive",
@@ -46,15 +49,16 @@ pub fn settle_for_http2(request: &mut RequestHeader, client: Version) {
         "proxy-authenticate",
         "proxy-authorization",
         "trailer",
+        "te",
     ] {
         request.remove_header(name);
     }
-    let trailers = client == Version::HTTP_2
-        && request.headers.get(header::TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"))
-        && request.headers.get_all(header::TE).iter().count() == 1;
-    if !trailers {
-        request.remove_header(&header::TE);
+    let mut wanted = asked.get_all(header::TE).iter();
+    let trailers = wanted.next().is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    if client == Version::HTTP_2 && trailers && wanted.next().is_none() {
+        request.insert_header(header::TE, "trailers")?;
     }
+    Ok(())
 }
 
 /// Removes from a service's answer what was said about its own connection. The client's `Connection` is
@@ -167,7 +171,8 @@ mod tests {
             for (name, value) in fields.iter().chain(&te.iter().map(|te| ("TE", *te)).collect::<Vec<_>>()) {
                 request.append_header(*name, *value).unwrap();
             }
-            settle_for_http2(&mut request, client);
+            let asked = request.headers.clone();
+            settle_for_http2(&mut request, &asked, client).unwrap();
             let mut wire = Vec::new();
             request.header_to_h1_wire(&mut wire);
             let wire = String::from_utf8(wire).unwrap();
