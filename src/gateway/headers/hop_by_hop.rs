@@ -162,7 +162,7 @@ mod tests {
         ];
         for (client, te, expected) in [
             (Version::HTTP_11, &["trailers"][..], "A: b\r\n"),
-            (Version::HTTP_2, &["trailers"], "A: b\r\nTE: trailers\r\n"),
+            (Version::HTTP_2, &["trailers"], "A: b\r\nte: trailers\r\n"),
             (Version::HTTP_2, &["gzip"], "A: b\r\n"),
             (Version::HTTP_2, &["trailers, gzip"], "A: b\r\n"),
             (Version::HTTP_2, &["trailers", "gzip"], "A: b\r\n"),
