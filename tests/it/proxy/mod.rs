@@ -24,6 +24,7 @@ mod stopping;
 mod streaming;
 mod upstream_failures;
 mod upstream_h2;
+mod upstream_h2_endings;
 mod upstream_reuse;
 mod upstream_tls;
 mod websocket;
