@@ -9,6 +9,7 @@ mod runtime;
 mod serve;
 mod signing_keys;
 mod tls;
+mod upstreams;
 
 pub use error::AppError;
 pub use operator::{MintOrder, Operator, migrate};

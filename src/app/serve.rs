@@ -12,11 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::AppError;
 use super::files::connections_within_limit;
 use super::ready_line::try_it;
 use super::runtime::{install_crypto, proxy_runtime};
-use super::tls;
+use super::{AppError, tls, upstreams};
 use crate::actors::AuthSystem;
 use crate::api::admin::{AdminState, admin_router};
 use crate::api::demo::demo_router;
@@ -140,24 +139,12 @@ async fn services(
     stopping: &watch::Receiver<bool>,
 ) -> Result<(Vec<UpstreamSpec>, Vec<RouteSettings>), AppError> {
     if !settings.upstreams.is_empty() {
-        let specs = settings.upstreams.iter().map(|upstream| UpstreamSpec {
-            name: upstream.name.clone(),
-            servers: upstream.servers.clone(),
-            connect_timeout: upstream.connect_timeout,
-            read_timeout: upstream.read_timeout,
-        });
-        return Ok((specs.collect(), settings.routes.clone()));
+        return Ok((upstreams::specs(&settings.upstreams), settings.routes.clone()));
     }
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let address = local(&listener)?;
     drop(start(api::serve(listener, demo_router(), api::DEMO_BOUNDS, stopping.clone())));
     tracing::info!(%address, "no upstream is configured: the built-in demo service answers");
-    let upstream = UpstreamSpec {
-        name: DEMO.to_owned(),
-        servers: vec![address.to_string()],
-        connect_timeout: std::time::Duration::from_secs(2),
-        read_timeout: std::time::Duration::from_secs(60),
-    };
     let route = RouteSettings {
         path: "/".to_owned(),
         upstream: DEMO.to_owned(),
@@ -169,7 +156,7 @@ async fn services(
         allow_encoded_slash: false,
         merge_slashes: false,
     };
-    Ok((vec![upstream], vec![route]))
+    Ok((vec![upstreams::own(DEMO, address)], vec![route]))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a server of its own, which ends with the stop signal")]

@@ -39,15 +39,17 @@ pub(super) fn servers(raw: &Raw) -> Result<Vec<String>, Fault> {
     items.iter().map(|item| text(item).and_then(|text| host_and_port(&text))).collect()
 }
 
-/// `http://host:port` becomes `host:port`.
-pub(super) fn upstream_url(raw: &Raw) -> Result<String, Fault> {
+/// `http://host:port` or `https://host:port`: whether it asks for TLS, and `host:port`.
+pub(super) fn upstream_url(raw: &Raw) -> Result<(bool, String), Fault> {
     let text = text(raw)?;
-    text.strip_prefix("http://")
-        .map(|rest| rest.strip_suffix('/').unwrap_or(rest))
-        .and_then(|server| host_and_port(server).ok())
+    let plain = text.strip_prefix("http://").map(|rest| (false, rest));
+    plain
+        .or_else(|| text.strip_prefix("https://").map(|rest| (true, rest)))
+        .map(|(tls, rest)| (tls, rest.strip_suffix('/').unwrap_or(rest)))
+        .and_then(|(tls, server)| Some((tls, host_and_port(server).ok()?)))
         .ok_or_else(|| {
             Fault::new(
-                format!("{} is not of the form http://host:port", quoted(&text)),
+                format!("{} is not of the form http://host:port or https://host:port", quoted(&text)),
                 "write for example http://127.0.0.1:8000, without a path; for more use [[upstream]] in the file",
             )
         })
@@ -197,12 +199,16 @@ mod tests {
     }
 
     #[test]
-    fn the_short_form_is_plain_http_without_a_path() {
-        for right in ["http://a:1", "http://a:1/", "http://[::1]:80"] {
-            assert!(upstream_url(&raw(right)).is_ok(), "{right}");
+    fn the_short_form_is_a_scheme_and_a_server_without_a_path() {
+        for (right, tls) in [
+            ("http://a:1", false),
+            ("http://a:1/", false),
+            ("http://[::1]:80", false),
+            ("https://a:1/", true),
+        ] {
+            assert_eq!(upstream_url(&raw(right)).ok().map(|(tls, _)| tls), Some(tls), "{right}");
         }
-        for wrong in ["", "a:1", "https://a:1", "http://a", "http://a:1/x", "http://a:1//", "http://u:p@a:1"]
-        {
+        for wrong in ["", "a:1", "HTTPS://a:1", "https://a", "http://a", "http://a:1/x", "http://u:p@a:1"] {
             assert!(upstream_url(&raw(wrong)).is_err(), "{wrong}");
         }
         assert!(

@@ -27,6 +27,7 @@ mod shown;
 mod store_url;
 mod toml_layer;
 mod unknown;
+mod upstream;
 mod variables;
 
 #[cfg(test)]
@@ -36,3 +37,4 @@ pub use load::{Flag, Loaded, Sources, load};
 pub use problem::{Origin, Problem, Problems};
 pub use settings::*;
 pub use shown::Shown;
+pub use upstream::{ClientCertificate, UpstreamProtocol, UpstreamTls};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::upstream::{UpstreamProtocol, UpstreamTls};
 use crate::domain::forwarding::TrustedProxies;
 
 /// Everything, checked.
@@ -350,6 +351,10 @@ pub struct UpstreamSettings {
     pub connect_timeout: Duration,
     /// Longest silence while waiting for the answer or its next bytes. Default 60 s. Longer is a 504.
     pub read_timeout: Duration,
+    /// Default `auto`.
+    pub protocol: UpstreamProtocol,
+    /// None, the default: plain connections.
+    pub tls: Option<UpstreamTls>,
 }
 
 /// What a route asks of a request.

@@ -11,7 +11,7 @@ use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorType, Result, RetryType};
 
 use super::admission::{Admission, Admitted, Refused};
 use super::arrival::{Arrival, Handed};
@@ -19,10 +19,11 @@ use super::bridge::Bridge;
 use super::client_connection::{ClientConnection, Progress};
 use super::context::{Context, Stage};
 use super::guarded_stream::Violation;
+use super::old_client::without_chunks;
 use super::report::{Finished, Reports, Way};
 use super::request::Upgrade;
 use super::upstream::Upstreams;
-use super::verdict::{blame, verdict};
+use super::verdict::{NO_UPGRADE, NOT_HTTP2, blame, misconnection, verdict};
 use super::{headers, respond};
 use crate::actors::AuthHandle;
 use crate::api::{self, Problem};
@@ -173,6 +174,11 @@ impl ProxyHttp for Gateway {
         let upstream = context.admitted()?.upstream();
         context.tries += 1;
         let next = match context.arrival()?.request.upgrade() {
+            Upgrade::WebSocket if self.upstreams.only_http2(upstream) => {
+                return Error::explain(NO_UPGRADE, "only HTTP/2 is spoken with the service")
+                    .into_up()
+                    .into_err();
+            }
             Upgrade::WebSocket => self.upstreams.next_for_upgrade(upstream),
             Upgrade::None | Upgrade::Ignored => self.upstreams.next(upstream),
         };
@@ -183,11 +189,17 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_request_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
         let (arrival, admitted) = (context.arrival()?, context.admitted()?);
+        if request.version == http::Version::HTTP_2 {
+            headers::settle_for_http2(request, &session.req_header().headers, arrival.request.version())?;
+            respond::answer_expectation(session, request, arrival).await?;
+        } else if self.upstreams.only_http2(admitted.upstream()) {
+            return Error::explain(NOT_HTTP2, "the server chose HTTP/1.1").into_up().into_err();
+        }
         headers::strip(request);
         headers::set(admitted.identity(), &arrival.connection_facts(), &arrival.id_value(), request)?;
         headers::remove_our_cookies(request)?;
@@ -229,6 +241,9 @@ impl ProxyHttp for Gateway {
         headers::settle_answer(response, arrival.request.version());
         headers::strip_answer(response);
         headers::keep_our_cookies(response)?;
+        if arrival.request.version() == http::Version::HTTP_10 {
+            session.downstream_modules_ctx = without_chunks();
+        }
         response.insert_header("x-request-id", arrival.id_value())?;
         if let Some(hsts) = arrival.client.hsts() {
             response.insert_header(http::header::STRICT_TRANSPORT_SECURITY, hsts)?;
@@ -287,6 +302,27 @@ impl ProxyHttp for Gateway {
         error
     }
 
+    /// A request that may have consequences is never sent twice, unless it is certain that the service did not touch
+    /// the first: it refused the HTTP/2 stream, or closed the connection before it (RFC 9113 sections 8.7 and 6.8).
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        _context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let untouched =
+            *error.etype() == ErrorType::H2Error && matches!(error.retry, RetryType::Decided(true));
+        let harmless = untouched || session.req_header().method.is_idempotent();
+        if !harmless || session.as_ref().retry_buffer_truncated() {
+            error.set_retry(false);
+        } else {
+            error.retry.decide_reuse(reused);
+        }
+        error
+    }
+
     async fn fail_to_proxy(
         &self,
         session: &mut Session,
@@ -294,6 +330,11 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> FailToProxy {
         let (problem, reason) = verdict(error);
+        if let Some(reason) = misconnection(error) {
+            let upstream =
+                context.admitted().ok().and_then(|admitted| self.upstreams.name(admitted.upstream()));
+            tracing::warn!(upstream, reason, "no connection as configured to a service");
+        }
         context.failure = Some((blame(problem.as_ref()), reason));
         let mut error_code = 0;
         // A `100 Continue` is no answer yet.

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, STRICT_TRANSPORT_SECURITY};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, EXPECT, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::date::get_cached_date;
 use pingora::proxy::Session;
 use pingora::{Error, Result};
@@ -130,6 +130,23 @@ pub fn settle_expectation(session: &mut Session, status: StatusCode, arrival: &A
     {
         session.set_keepalive(None);
     }
+}
+
+/// Answers `Expect: 100-continue` for a service of HTTP/2: the proxy library hears no interim answers of it, and both
+/// sides would wait. The connection to the service is there.
+///
+/// # Errors
+/// The client is gone.
+pub async fn answer_expectation(
+    session: &mut Session,
+    request: &mut RequestHeader,
+    arrival: &Arrival,
+) -> Result<()> {
+    if !arrival.request.expects_continue() {
+        return Ok(());
+    }
+    request.remove_header(&EXPECT);
+    session.as_downstream_mut().write_continue_response().await.map_err(Error::into_down)
 }
 
 /// The whole answer as bytes, for a connection that pingora has not seen: its head was refused. It closes.

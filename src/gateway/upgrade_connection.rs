@@ -6,6 +6,9 @@
 //! hit one WebSocket in twenty. So the service's first words are held back here for a few looks, within which
 //! the empty body is certain to be noticed; no time passes, for each look asks for the next one.
 //!
+//! Over TLS, which is spoken through this connection, the service's first words about the request come after those of
+//! the handshake; so what follows each of the first writes is held back, of which the request is one.
+//!
 //! These connections are never kept for another request.
 
 use std::io;
@@ -26,6 +29,10 @@ use tokio::net::TcpStream;
 /// have been handed over yet, at the second it has, and is taken. One more costs nothing.
 const LOOKS: u8 = 3;
 
+/// Writes after which bytes are held back. A handshake with the longest certificates takes a dozen and the longest
+/// request three; what comes later belongs to the new protocol, and is no longer looked at.
+const HELD_WRITES: u8 = 64;
+
 /// Makes the connections.
 #[derive(Debug)]
 pub struct UpgradeConnector {
@@ -45,7 +52,7 @@ impl L4Connect for UpgradeConnector {
             Ok(Err(error)) => return Error::e_because(ErrorType::ConnectError, "no connection", error),
             Err(_) => return Error::e_explain(ErrorType::ConnectTimedout, "no connection in time"),
         };
-        let held = HeldBack { socket, looks_left: LOOKS };
+        let held = HeldBack { socket, looks_left: LOOKS, writes_left: HELD_WRITES };
         Ok(Stream::from(VirtualSocketStream::new(Box::new(held))))
     }
 }
@@ -55,6 +62,7 @@ impl L4Connect for UpgradeConnector {
 struct HeldBack {
     socket: TcpStream,
     looks_left: u8,
+    writes_left: u8,
 }
 
 impl VirtualSocket for HeldBack {
@@ -84,6 +92,10 @@ impl AsyncRead for HeldBack {
 
 impl AsyncWrite for HeldBack {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(left) = self.writes_left.checked_sub(1) {
+            self.writes_left = left;
+            self.looks_left = LOOKS;
+        }
         Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
 

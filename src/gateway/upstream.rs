@@ -13,36 +13,15 @@ use parking_lot::Mutex;
 use pingora::upstreams::peer::HttpPeer;
 use tokio::sync::watch;
 
-use super::upgrade_connection::UpgradeConnector;
+use super::upstream_peer::{PeerMaker, UpstreamSpec};
 
 /// Between two resolutions.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
 /// How long a resolver may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an unused connection is kept. Shorter than the keep-alive of common application servers (5 s of
-/// uvicorn and Node.js), so that a request is not sent into a connection that is just being closed.
-const KEEP_IDLE: Duration = Duration::from_secs(4);
-/// Longest stall when sending a request.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Keeps the connections of upgrades apart from the others.
-const UPGRADES: u64 = 1;
-
-/// A service, as configured.
-#[derive(Debug, Clone)]
-pub struct UpstreamSpec {
-    /// Its name in logs.
-    pub name: String,
-    /// `host:port` of each server.
-    pub servers: Vec<String>,
-    /// For a connection.
-    pub connect_timeout: Duration,
-    /// Longest silence of an answer.
-    pub read_timeout: Duration,
-}
-
 struct Upstream {
     settings: UpstreamSpec,
+    maker: PeerMaker,
     /// The last addresses of each server, in the order of the configuration.
     found: Mutex<Vec<Vec<SocketAddr>>>,
     /// The same as requests take them.
@@ -58,8 +37,8 @@ impl Upstreams {
     /// Resolves every server. A name that does not resolve yet may do so later.
     pub async fn resolve(settings: &[UpstreamSpec]) -> Self {
         let mut upstreams = Vec::with_capacity(settings.len());
-        for settings in settings {
-            let upstream = Upstream::new(settings.clone());
+        for (index, settings) in settings.iter().enumerate() {
+            let upstream = Upstream::new(index, settings.clone());
             upstream.refresh().await;
             upstreams.push(upstream);
         }
@@ -80,15 +59,16 @@ impl Upstreams {
         peers.get(at).cloned().map(Box::new)
     }
 
-    /// The same, for a request that asks for another protocol.
+    /// The same, for a request that asks for another protocol; [`Upstreams::only_http2`] must not be.
     pub fn next_for_upgrade(&self, index: usize) -> Option<Box<HttpPeer>> {
         let mut peer = self.next(index)?;
-        // A group of its own, never kept: no such connection serves another request, and none of those this one.
-        peer.group_key = UPGRADES;
-        peer.options.idle_timeout = Some(Duration::ZERO);
-        let timeout = self.0.get(index)?.settings.connect_timeout;
-        peer.options.custom_l4 = Some(Arc::new(UpgradeConnector { timeout }));
+        self.0.get(index)?.maker.for_upgrade(&mut peer);
         Some(peer)
+    }
+
+    /// Whether nothing but HTTP/2 may be spoken with it.
+    pub fn only_http2(&self, index: usize) -> bool {
+        self.0.get(index).is_some_and(|upstream| upstream.maker.only_http2())
     }
 
     /// How many servers there are to try.
@@ -111,9 +91,10 @@ impl Upstreams {
 }
 
 impl Upstream {
-    fn new(settings: UpstreamSpec) -> Self {
+    fn new(index: usize, settings: UpstreamSpec) -> Self {
         let found = Mutex::new(vec![Vec::new(); settings.servers.len()]);
-        Self { settings, found, peers: ArcSwap::default(), turn: AtomicUsize::new(0) }
+        let maker = PeerMaker::new(index, &settings);
+        Self { settings, maker, found, peers: ArcSwap::default(), turn: AtomicUsize::new(0) }
     }
 
     async fn refresh(&self) {
@@ -133,20 +114,16 @@ impl Upstream {
             }
         }
         if changed {
-            let peers = self.found.lock().iter().flatten().map(|at| self.peer(*at)).collect();
-            self.peers.store(Arc::new(peers));
+            self.peers.store(Arc::new(self.present_peers()));
         }
     }
 
-    fn peer(&self, address: SocketAddr) -> HttpPeer {
-        let mut peer = HttpPeer::new(address, false, String::new());
-        let options = &mut peer.options;
-        options.connection_timeout = Some(self.settings.connect_timeout);
-        options.total_connection_timeout = Some(self.settings.connect_timeout);
-        options.read_timeout = Some(self.settings.read_timeout);
-        options.write_timeout = Some(WRITE_TIMEOUT);
-        options.idle_timeout = Some(KEEP_IDLE);
-        peer
+    fn present_peers(&self) -> Vec<HttpPeer> {
+        let found = self.found.lock();
+        let each = self.settings.servers.iter().zip(found.iter());
+        each.flat_map(|(server, addresses)| addresses.iter().map(move |at| (server, *at)))
+            .filter_map(|(server, address)| self.maker.peer(server, address))
+            .collect()
     }
 }
 
@@ -161,16 +138,20 @@ async fn lookup(server: &str) -> Result<Vec<SocketAddr>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::upstream_peer::UpstreamProtocol;
 
     #[tokio::test]
     async fn a_name_that_no_longer_resolves_keeps_its_addresses_next_to_one_that_does() {
-        let upstream = Upstream::new(UpstreamSpec {
+        let settings = UpstreamSpec {
             name: "api".to_owned(),
             // Without a port nothing resolves, and no resolver is asked.
             servers: vec!["gone".to_owned(), "127.0.0.1:2".to_owned()],
             connect_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_secs(1),
-        });
+            protocol: UpstreamProtocol::Auto,
+            tls: None,
+        };
+        let upstream = Upstream::new(0, settings);
         upstream.found.lock()[0] = vec!["127.0.0.1:1".parse().unwrap()];
         upstream.refresh().await;
         let peers: Vec<_> = upstream.peers.load().iter().map(|peer| peer._address.to_string()).collect();

@@ -9,5 +9,6 @@ mod server;
 mod store;
 mod tls;
 mod token;
+mod upstream_tls;
 
 pub(super) use all::read;

@@ -1,4 +1,4 @@
-//! `[[upstream]]` and `[[route]]`, and the short form `UPSTREAM=http://host:port`.
+//! `[[upstream]]` and `[[route]]`, and the short form `UPSTREAM=http://host:port`, or `https://`.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,11 @@ use crate::config::parse::{self, quoted};
 use crate::config::problem::{Fault, Origin};
 use crate::config::reader::Reader;
 use crate::config::settings::{RouteAccess, RouteOnRevoke, RouteOnStale, RouteSettings, UpstreamSettings};
+use crate::config::upstream::UpstreamProtocol;
 
 use super::all::NETWORK_TIMEOUT;
 use super::server::or_any;
+use super::upstream_tls;
 
 /// Paths of the gateway's own, with everything below them.
 const OWN_PATHS: [&str; 4] = [
@@ -26,6 +28,11 @@ const ON_STALE: [(&str, RouteOnStale); 2] =
 /// 100 MiB: most uploads, and not yet what fills a disk.
 const MAX_BODY_BYTES: u64 = 104_857_600;
 const MAX_BODY: &str = "104857600";
+const PROTOCOLS: [(&str, UpstreamProtocol); 3] = [
+    ("auto", UpstreamProtocol::Auto),
+    ("http1", UpstreamProtocol::Http1),
+    ("http2", UpstreamProtocol::Http2),
+];
 
 /// The name of the upstream that the short form makes.
 const SHORT_FORM_NAME: &str = "default";
@@ -59,18 +66,27 @@ fn upstreams(r: &mut Reader) -> Vec<UpstreamSettings> {
             r.problem(&key("name"), fault);
         }
         let servers = r.required(&key("servers"), entry, address::servers).unwrap_or_default();
-        upstreams.push(with_timeouts(r, index, name, servers));
+        upstreams.push(upstream(r, index, name, servers, None));
     }
     upstreams
 }
 
-fn with_timeouts(r: &mut Reader, index: usize, name: String, servers: Vec<String>) -> UpstreamSettings {
+/// `scheme`: what a short form says about TLS, and where.
+fn upstream(
+    r: &mut Reader,
+    index: usize,
+    name: String,
+    servers: Vec<String>,
+    scheme: Option<(bool, Origin)>,
+) -> UpstreamSettings {
     let key = |leaf: &str| format!("upstream[{index}].{leaf}");
     UpstreamSettings {
         name,
-        servers,
         connect_timeout: r.value(&key("connect_timeout"), "2s", parse::duration(NETWORK_TIMEOUT)),
         read_timeout: r.value(&key("read_timeout"), "60s", parse::duration(NETWORK_TIMEOUT)),
+        protocol: r.value(&key("protocol"), "auto", parse::one_of(PROTOCOLS)),
+        tls: upstream_tls::read(r, index, &servers, scheme),
+        servers,
     }
 }
 
@@ -103,7 +119,7 @@ fn routes(r: &mut Reader) -> Vec<RouteSettings> {
 
 /// Without an `[[upstream]]`, the short form makes one, and without a `[[route]]` one for every path.
 fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mut Vec<RouteSettings>) {
-    let Some(server) = r.parsed("upstream", address::upstream_url) else { return };
+    let Some((tls, server)) = r.parsed("upstream", address::upstream_url) else { return };
     let origin = r.origin("upstream");
     if !upstreams.is_empty() {
         match origin {
@@ -119,7 +135,8 @@ fn short_form(r: &mut Reader, upstreams: &mut Vec<UpstreamSettings>, routes: &mu
     }
     r.show_from("upstream[0].name", SHORT_FORM_NAME, origin.clone());
     r.show_from("upstream[0].servers", format!("[{server}]"), origin.clone());
-    upstreams.push(with_timeouts(r, 0, SHORT_FORM_NAME.to_owned(), vec![server]));
+    let scheme = Some((tls, origin.clone()));
+    upstreams.push(upstream(r, 0, SHORT_FORM_NAME.to_owned(), vec![server], scheme));
     if r.entries("route").is_empty() {
         let whole = [
             ("path", "/"),

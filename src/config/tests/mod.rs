@@ -5,3 +5,4 @@ mod layers;
 mod rules;
 mod secrecy;
 mod tls;
+mod upstream_tls;

@@ -32,6 +32,35 @@ pub fn settle_connection(request: &mut RequestHeader, upgrade: Upgrade) -> Resul
     }
 }
 
+/// Takes out of a request what HTTP/2 does not have (RFC 9113 section 8.2.2) and what is for this hop only. The one
+/// exception is `TE: trailers` of a client of HTTP/2, which gRPC servers ask for; another client gets no trailers, so
+/// none are promised to the service. `asked` is the request as it came, since pingora removes the field, too.
+///
+/// # Errors
+/// None in practice; pingora's signature allows for one.
+pub fn settle_for_http2(request: &mut RequestHeader, asked: &HeaderMap, client: Version) -> Result<()> {
+    for name in [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "trailer",
+        "te",
+    ] {
+        request.remove_header(name);
+    }
+    let mut wanted = asked.get_all(header::TE).iter();
+    let trailers = wanted.next().is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    if client == Version::HTTP_2 && trailers && wanted.next().is_none() {
+        request.insert_header(header::TE, "trailers")?;
+    }
+    Ok(())
+}
+
 /// Removes from a service's answer what was said about its own connection. The client's `Connection` is
 /// pingora's to write.
 ///
@@ -116,6 +145,39 @@ mod tests {
     fn naming_a_protected_header_leaves_it_to_be_stripped() {
         let fields = [("Connection", "X-Forwarded-For"), ("X-Forwarded-For", "evil")];
         assert_eq!(settled(&fields, Upgrade::None), "X-Forwarded-For: evil\r\n");
+    }
+
+    #[test]
+    fn requests_over_http2_keep_nothing_of_a_connection() {
+        let fields = [
+            ("Connection", "close"),
+            ("Keep-Alive", "timeout=5"),
+            ("Proxy-Connection", "close"),
+            ("Transfer-Encoding", "chunked"),
+            ("Upgrade", "h2c"),
+            ("HTTP2-Settings", "AAA"),
+            ("Proxy-Authorization", "Basic x"),
+            ("Trailer", "x"),
+            ("A", "b"),
+        ];
+        for (client, te, expected) in [
+            (Version::HTTP_11, &["trailers"][..], "A: b\r\n"),
+            (Version::HTTP_2, &["trailers"], "A: b\r\nte: trailers\r\n"),
+            (Version::HTTP_2, &["gzip"], "A: b\r\n"),
+            (Version::HTTP_2, &["trailers, gzip"], "A: b\r\n"),
+            (Version::HTTP_2, &["trailers", "gzip"], "A: b\r\n"),
+        ] {
+            let mut request = RequestHeader::build("POST", b"/", None).unwrap();
+            for (name, value) in fields.iter().chain(&te.iter().map(|te| ("TE", *te)).collect::<Vec<_>>()) {
+                request.append_header(*name, *value).unwrap();
+            }
+            let asked = request.headers.clone();
+            settle_for_http2(&mut request, &asked, client).unwrap();
+            let mut wire = Vec::new();
+            request.header_to_h1_wire(&mut wire);
+            let wire = String::from_utf8(wire).unwrap();
+            assert_eq!(sorted(&wire), sorted(expected), "{client:?} {te:?}");
+        }
     }
 
     #[test]

@@ -36,5 +36,8 @@ mod tls_reload;
 mod tls_requests;
 mod trusted_proxies;
 mod upstream_failures;
+mod upstream_h2;
+mod upstream_h2_endings;
 mod upstream_reuse;
+mod upstream_tls;
 mod websocket;
