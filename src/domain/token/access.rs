@@ -195,6 +195,10 @@ pub fn verify(
         return Err(TokenRefusal::BadSignature);
     }
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenRefusal::BadClaims)?;
+    // serde takes an array for a struct, member by member; claims are an object (RFC 7519 section 7.2).
+    if payload.trim_ascii_start().first() != Some(&b'{') {
+        return Err(TokenRefusal::BadClaims);
+    }
     let claims: Claims = serde_json::from_slice(&payload).map_err(|_| TokenRefusal::BadClaims)?;
     judge(claims, parties, now)
 }

@@ -164,6 +164,16 @@ fn a_claim_that_is_there_twice_is_refused() {
 }
 
 #[test]
+fn claims_in_an_array_are_refused() {
+    let claims = good_claims();
+    let names =
+        ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "scope", "roles", "email"];
+    let in_order: Vec<Value> = names.iter().map(|name| claims[*name].clone()).collect();
+    let refused = check(&signed(&json!(in_order).to_string())).map(|_| ());
+    assert_eq!(refused, Err(TokenRefusal::BadClaims));
+}
+
+#[test]
 fn no_other_header_is_accepted() {
     let token = mint(&grant(), &parties(), &ring()).unwrap();
     let rest = token.split_once('.').unwrap().1;
