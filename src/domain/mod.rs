@@ -7,6 +7,8 @@ pub mod clock;
 pub mod email;
 pub mod feed;
 pub mod id;
+#[cfg(test)]
+pub(crate) mod kept_corpus;
 pub mod key_schedule;
 pub mod keyring;
 pub mod name;

@@ -22,6 +22,8 @@ mod head_reader;
 pub mod headers;
 mod http1;
 mod pace;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod properties;
 mod proxy;
 mod report;
 pub mod request;
