@@ -41,8 +41,8 @@ unset CARGO_TARGET_DIR
 options=(--sanitizer "$sanitizer" --target-dir "$built/fuzz-$sanitizer")
 
 if [ $# -eq 0 ]; then
-    mapfile -t targets < <(cargo fuzz list)
-    set -- "${targets[@]}"
+    # shellcheck disable=SC2046 # one name a line, none with spaces
+    set -- $(cargo fuzz list)
 fi
 say "building (sanitizer: $sanitizer); the first time takes some minutes"
 cargo fuzz build "${options[@]}"
