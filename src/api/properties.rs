@@ -97,7 +97,7 @@ fn body_of<T: Held>(bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether the mark stands in a name, which a reason may repeat, or it cannot be told since it is no JSON.
+/// Whether the mark stands in a name, which a reason may repeat: as it is, or spelled with escapes.
 fn in_a_name(bytes: &[u8]) -> bool {
     fn named(value: &Value) -> bool {
         match value {
@@ -108,7 +108,12 @@ fn in_a_name(bytes: &[u8]) -> bool {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
         }
     }
-    serde_json::from_slice::<Value>(bytes).is_ok_and(|value| named(&value))
+    let text = String::from_utf8_lossy(bytes);
+    let before_a_colon = text.match_indices(SECRET).any(|(at, _)| {
+        let behind = text.get(at..).and_then(|rest| rest.split_once('"')).map_or("", |(_, behind)| behind);
+        behind.trim_ascii_start().starts_with(':')
+    });
+    before_a_colon || serde_json::from_str::<Value>(&text).is_ok_and(|value| named(&value))
 }
 
 /// An accepted form has each needed field once and each optional one at most once; others are ignored (RFC 6749

@@ -22,7 +22,8 @@ fn each_fuzz_target_is_built_described_and_tried_on_kept_inputs() {
     assert!(targets.len() >= 5, "{targets:?}");
     assert_eq!(names("corpus"), targets, "kept inputs and targets");
     let (manifest, readme) = (read("fuzz/Cargo.toml"), read("fuzz/README.md"));
-    let tests = ["src/api/properties.rs", "src/domain/token/properties.rs", "src/gateway/properties/tests.rs"];
+    let tests =
+        ["src/api/properties.rs", "src/domain/token/properties.rs", "src/gateway/properties/tests.rs"];
     let tests: String = tests.into_iter().map(read).collect();
     for target in targets {
         assert!(manifest.contains(&format!("path = \"fuzz_targets/{target}.rs\"")), "{target} is not built");

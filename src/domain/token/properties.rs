@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -85,7 +86,7 @@ pub fn token_case(text: &[u8]) {
 }
 
 /// A text that is accepted has three parts; the first is byte for byte the header of one of our keys, the last is this
-/// key's signature in its only spelling, the middle says what [`verify`] returns. Longer ones than
+/// key's signature (ECDSA knows several for the same text) in its only spelling, the middle says what [`verify`] returns. Longer ones than
 /// [`MAX_TOKEN_BYTES`] are refused for that alone. Returns the verdict.
 pub fn only_what_we_signed_is_accepted(token: &str) -> Result<VerifiedClaims, TokenRefusal> {
     let ring = ring(0);
@@ -118,25 +119,43 @@ pub fn only_what_we_signed_is_accepted(token: &str) -> Result<VerifiedClaims, To
     verdict
 }
 
+/// The members that we look at, of whatever type.
+#[derive(Deserialize)]
+struct Said {
+    iss: Value,
+    sub: Value,
+    aud: Value,
+    exp: Value,
+    iat: Value,
+    #[serde(default)]
+    nbf: Value,
+    jti: Value,
+    sid: Value,
+    scope: Value,
+    roles: Value,
+    email: Value,
+}
+
 /// The claims that were accepted, against a plain reading of the payload.
 fn said(payload: &str, claims: &VerifiedClaims) {
     let bytes = URL_SAFE_NO_PAD.decode(payload).expect("a payload in base64url");
     assert_eq!(URL_SAFE_NO_PAD.encode(&bytes), payload, "one spelling of a payload");
-    let value: Value = serde_json::from_slice(&bytes).expect("a payload of JSON");
-    assert!(value.is_object(), "claims that are no object were accepted: {value}");
-    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    assert_eq!((text("iss"), text("aud")), (PARTIES.issuer.clone(), PARTIES.audience.clone()));
-    assert_eq!((text("scope").as_str(), text("email").as_str()), (claims.scope(), claims.email()));
-    assert_eq!(value.get("roles"), Some(&Value::from(claims.roles().to_vec())));
-    let uuid = |name: &str| text(name).parse::<uuid::Uuid>().ok();
-    assert_eq!(uuid("sub").as_ref(), Some(claims.account_id().as_uuid()));
-    assert_eq!(uuid("sid").as_ref(), Some(claims.session_id().as_uuid()));
-    assert_eq!(uuid("jti").as_ref(), Some(claims.token_id().as_uuid()));
-    let number = |name: &str| value.get(name).and_then(Value::as_i64);
+    let json = String::from_utf8(bytes).expect("a payload of UTF-8");
+    assert!(json.trim_ascii_start().starts_with('{'), "claims that are no object were accepted: {json}");
+    let said: Said = serde_json::from_str(&json).expect("a payload of JSON");
+    let parties = (Value::from(PARTIES.issuer.as_str()), Value::from(PARTIES.audience.as_str()));
+    assert_eq!((said.iss, said.aud), parties);
+    assert_eq!((said.scope, said.email), (Value::from(claims.scope()), Value::from(claims.email())));
+    assert_eq!(said.roles, Value::from(claims.roles().to_vec()));
+    let uuid = |value: &Value| value.as_str().and_then(|text| text.parse::<uuid::Uuid>().ok());
+    assert_eq!(uuid(&said.sub).as_ref(), Some(claims.account_id().as_uuid()));
+    assert_eq!(uuid(&said.sid).as_ref(), Some(claims.session_id().as_uuid()));
+    assert_eq!(uuid(&said.jti).as_ref(), Some(claims.token_id().as_uuid()));
     let (now, leeway) = (NOW.unix_seconds(), i64::try_from(LEEWAY.as_secs()).unwrap_or(0));
-    assert!(number("exp").is_some_and(|exp| exp + leeway > now && exp == claims.expires_at().unix_seconds()));
-    assert!(number("iat").is_some_and(|iat| iat <= now + leeway));
-    assert!(number("nbf").is_none_or(|nbf| nbf <= now + leeway));
+    let exp = said.exp.as_i64().expect("a time");
+    assert!(exp + leeway > now && exp == claims.expires_at().unix_seconds());
+    assert!(said.iat.as_i64().is_some_and(|iat| iat <= now + leeway));
+    assert!(said.nbf.is_null() || said.nbf.as_i64().is_some_and(|nbf| nbf <= now + leeway));
 }
 
 /// Whatever one of our own keys signs (a shared secret may sign elsewhere, too): only claims as we mint them are accepted.
