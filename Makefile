@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-open bench-revocation model clean setup setup-test
+.PHONY: help run test check fmt bench bench-open bench-revocation model fuzz clean setup setup-test setup-fuzz
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -28,6 +28,7 @@ test: setup-test ## run every test; each brings its own PostgreSQL and Redis
 
 check: setup ## formatting, clippy, documentation, dependencies: all must be clean
 	cargo fmt --all --check
+	rustfmt --check --edition 2024 fuzz/fuzz_targets/*.rs
 	scripts/deny.sh
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
@@ -48,6 +49,9 @@ model: setup-test ## check the model of the revocation feed further than the tes
 	GATEWARD_MODEL_FAULTS=$(or $(FAULTS),2) GATEWARD_MODEL_STEPS=$(or $(STEPS),9) \
 	  cargo test --release --locked --test it -- model::feed::no_replica --nocapture
 
+fuzz: setup-fuzz ## search for inputs that break a property; SECONDS=30 each, TARGETS="names" for some
+	@SECONDS_EACH=$(or $(SECONDS),30) exec scripts/fuzz.sh $(TARGETS)
+
 clean: ## remove what was built (accounts and keys in .gateward/ stay)
 	cargo clean
 
@@ -56,3 +60,6 @@ setup: ## install what the build needs and is missing
 
 setup-test: ## install what the tests need and is missing
 	@scripts/setup.sh test
+
+setup-fuzz: ## install what the fuzz targets need and is missing
+	@scripts/setup.sh fuzz

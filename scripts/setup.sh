@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh build   cmake, a C compiler (the compression library of the proxy is C), curl
 #   scripts/setup.sh test    the same, and the server programs of PostgreSQL 15+ and Redis 7+
+#   scripts/setup.sh fuzz    the first, and a C++ compiler (the fuzzing engine is C++)
 #
 # On Debian and Ubuntu with apt-get (as root or through sudo), on macOS with Homebrew. On other systems it names what
 # to install. Nothing is started: the tests run servers of their own in a temporary directory.
@@ -30,7 +31,12 @@ main() {
             want_build
             want_servers
             ;;
-        *) die 'usage: scripts/setup.sh build|test' ;;
+        fuzz)
+            want_cargo
+            want_build
+            want_cxx
+            ;;
+        *) die 'usage: scripts/setup.sh build|test|fuzz' ;;
     esac
 }
 
@@ -61,6 +67,21 @@ c_compiler_works() {
     [ "$works" = yes ]
 }
 
+want_cxx() {
+    cxx_compiler_works || install_missing c++-compiler
+    cxx_compiler_works || die 'c++ still cannot compile and link a C++ program'
+}
+
+cxx_compiler_works() {
+    local dir works=no
+    command -v c++ >/dev/null || return 1
+    dir=$(mktemp -d)
+    printf '#include <string>\nint main() { return std::string("x").size() != 1; }\n' >"$dir/try.cc"
+    c++ -o "$dir/try" "$dir/try.cc" >/dev/null 2>&1 && works=yes
+    rm -rf "$dir"
+    [ "$works" = yes ]
+}
+
 want_servers() {
     local missing=()
     [ -n "$(postgres_bin_dir "$POSTGRES_MIN")" ] || missing+=(postgresql)
@@ -85,7 +106,7 @@ install_missing() {
         die 'Homebrew is not found. Install it (https://brew.sh) and run this again.'
     else
         die "no apt-get and no Homebrew here. Install by hand and run this again: cmake, a C compiler with its headers, curl; \
-for the tests also PostgreSQL $POSTGRES_MIN+ (server programs) and Redis $REDIS_MIN+."
+for the tests also PostgreSQL $POSTGRES_MIN+ (server programs) and Redis $REDIS_MIN+; for the fuzz targets a C++ compiler."
     fi
 }
 
@@ -95,6 +116,7 @@ install_with_apt() {
         case "$what" in
             cmake) packages+=(cmake) ;;
             c-compiler) packages+=(gcc libc6-dev) ;;
+            c++-compiler) packages+=(g++ libc6-dev) ;;
             curl) packages+=(curl ca-certificates) ;;
             postgresql) packages+=(postgresql) floors+=("postgresql:$POSTGRES_MIN") ;;
             redis) packages+=(redis-server) floors+=("redis-server:$REDIS_MIN") ;;
@@ -117,7 +139,7 @@ install_with_brew() {
     local what formulae=()
     for what in "$@"; do
         case "$what" in
-            c-compiler) die 'no working C compiler: run "xcode-select --install", then this again' ;;
+            c-compiler | c++-compiler) die 'no working C or C++ compiler: run "xcode-select --install", then this again' ;;
             postgresql) formulae+=("postgresql@17") ;;
             *) formulae+=("$what") ;;
         esac

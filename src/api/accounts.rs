@@ -27,13 +27,13 @@ use crate::telemetry::RegistrationResult;
 pub struct RegisterBody {
     /// E-mail address (RFC 5321 mailbox); at most 254 bytes. Unique without regard to letter case.
     #[schema(example = "ada@example.org")]
-    email: String,
+    pub(super) email: String,
     /// 8 to 256 code points (the minimum is configurable), not easy to guess.
     #[schema(value_type = String, format = Password, example = "seven purple otters juggle")]
-    password: SecretString,
+    pub(super) password: SecretString,
     /// What they call themselves; 1 to 200 characters.
     #[schema(example = "Ada")]
-    name: Option<String>,
+    pub(super) name: Option<String>,
 }
 
 /// An account as its owner sees it.

@@ -25,10 +25,10 @@ use crate::telemetry::LoginResult;
 pub struct LoginBody {
     /// The address of the account.
     #[schema(example = "ada@example.org")]
-    email: String,
+    pub(super) email: String,
     /// Its password.
     #[schema(value_type = String, format = Password, example = "seven purple otters juggle")]
-    password: SecretString,
+    pub(super) password: SecretString,
 }
 
 /// Credentials as an OAuth2 password form. Other fields are ignored (RFC 6749 3.2).

@@ -20,7 +20,7 @@ use crate::domain::token::{TokenRefusal, read_claims};
 pub struct LogoutBody {
     /// `local`: the session of the token. `others`: all other sessions of its account. `global`: all of them.
     #[serde(default)]
-    scope: ScopeWord,
+    pub(super) scope: ScopeWord,
 }
 
 /// See [`LogoutBody`].

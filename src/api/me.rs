@@ -26,7 +26,7 @@ pub struct RenameBody {
     /// 1 to 200 characters, or null for none.
     #[serde(deserialize_with = "Option::deserialize")] // null is a value; to leave it out is a mistake
     #[schema(required, example = "Ada")]
-    name: Option<String>,
+    pub(super) name: Option<String>,
 }
 
 /// A new password.
@@ -35,10 +35,10 @@ pub struct RenameBody {
 pub struct PasswordBody {
     /// The password so far.
     #[schema(value_type = String, format = Password)]
-    current_password: SecretString,
+    pub(super) current_password: SecretString,
     /// The new one, by the rules of registration.
     #[schema(value_type = String, format = Password)]
-    new_password: SecretString,
+    pub(super) new_password: SecretString,
 }
 
 /// The proof that it is really you who asks.
@@ -47,7 +47,7 @@ pub struct PasswordBody {
 pub struct DeleteBody {
     /// Your password.
     #[schema(value_type = String, format = Password)]
-    password: SecretString,
+    pub(super) password: SecretString,
 }
 
 /// Change your name.

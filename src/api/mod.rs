@@ -21,6 +21,8 @@ mod login;
 mod logout;
 mod me;
 mod problem;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod properties;
 mod refresh;
 mod revoke;
 mod router;

@@ -22,7 +22,7 @@ use crate::telemetry::RefreshResult;
 pub struct RefreshBody {
     /// From the last login or refresh.
     #[schema(value_type = String, example = "gwr_3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
-    refresh_token: SecretString,
+    pub(super) refresh_token: SecretString,
 }
 
 /// A refresh token as an OAuth2 form. Other fields are ignored (RFC 6749 3.2).

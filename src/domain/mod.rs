@@ -9,6 +9,8 @@ pub mod email;
 pub mod feed;
 pub mod forwarding;
 pub mod id;
+#[cfg(test)]
+pub(crate) mod kept_corpus;
 pub mod key_schedule;
 pub mod keyring;
 pub mod name;

@@ -25,6 +25,8 @@ mod http1;
 mod old_client;
 mod pace;
 mod places;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod properties;
 mod proxy;
 mod report;
 pub mod request;

@@ -12,6 +12,7 @@
 mod architecture;
 mod fault_checks;
 mod flows;
+mod fuzz_targets;
 mod model;
 mod operations;
 mod proxy;

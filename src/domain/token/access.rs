@@ -195,7 +195,13 @@ pub fn verify(
         return Err(TokenRefusal::BadSignature);
     }
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenRefusal::BadClaims)?;
-    let claims: Claims = serde_json::from_slice(&payload).map_err(|_| TokenRefusal::BadClaims)?;
+    // As a whole: in members that it ignores, serde takes any bytes.
+    let payload = std::str::from_utf8(&payload).map_err(|_| TokenRefusal::BadClaims)?;
+    // serde takes an array for a struct, member by member; claims are an object (RFC 7519 section 7.2).
+    if !payload.trim_ascii_start().starts_with('{') {
+        return Err(TokenRefusal::BadClaims);
+    }
+    let claims: Claims = serde_json::from_str(payload).map_err(|_| TokenRefusal::BadClaims)?;
     judge(claims, parties, now)
 }
 

@@ -5,6 +5,8 @@
 
 mod access;
 mod header;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod properties;
 mod refusal;
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@ fn good_claims() -> Value {
 }
 
 /// Signs any payload with our own key: only the claims can be wrong then.
-fn signed(payload: &str) -> String {
+fn signed(payload: impl AsRef<[u8]>) -> String {
     let ring = ring();
     let message = format!("{}.{}", ring.signer().header_segment(), URL_SAFE_NO_PAD.encode(payload));
     let signature = ring.signer().sign(message.as_bytes()).unwrap();
@@ -161,6 +161,24 @@ fn a_claim_that_is_there_twice_is_refused() {
     assert_eq!(check(&signed(&twice)).map(|_| ()), Err(TokenRefusal::BadClaims));
     assert_eq!(check(&signed("[]")).map(|_| ()), Err(TokenRefusal::BadClaims));
     assert_eq!(check(&signed(&"[".repeat(5_000))).map(|_| ()), Err(TokenRefusal::BadClaims));
+}
+
+#[test]
+fn claims_in_an_array_are_refused() {
+    let claims = good_claims();
+    let names =
+        ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "scope", "roles", "email"];
+    let in_order: Vec<Value> = names.iter().map(|name| claims[*name].clone()).collect();
+    let refused = check(&signed(&json!(in_order).to_string())).map(|_| ());
+    assert_eq!(refused, Err(TokenRefusal::BadClaims));
+}
+
+#[test]
+fn claims_that_are_not_utf_8_are_refused() {
+    let ignored = good_claims().to_string().replacen('{', r#"{"other":"?","#, 1);
+    assert!(check(&signed(&ignored)).is_ok());
+    let bytes: Vec<u8> = ignored.bytes().map(|byte| if byte == b'?' { 0xff } else { byte }).collect();
+    assert_eq!(check(&signed(&bytes)).map(|_| ()), Err(TokenRefusal::BadClaims));
 }
 
 #[test]

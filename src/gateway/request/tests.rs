@@ -1,12 +1,10 @@
 //! Whole heads: attacks, and agreement with the parser that reads the same bytes afterwards.
 
 use http::{Method, StatusCode, Version};
-use pingora::http::RequestHeader;
-use pingora::protocols::http::authority::validate_request_authority;
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::request::{HeadProgress, find_head_end};
+use crate::gateway::properties::decided_is_forwarded;
 
 const LIMITS: HeadLimits =
     HeadLimits { max_header_bytes: 32 * 1024, max_headers: 100, max_target_bytes: 8192 };
@@ -159,17 +157,27 @@ fn head() -> impl Strategy<Value = Vec<u8>> {
         5 => Just("X-A:\t b \u{e9} "),
         5 => Just("Empty:"),
         5 => Just("a'b*c: ="),
+        3 => Just("x-a: c"),
+        3 => Just("Connection: close"),
+        2 => Just("Connection: upgrade, keep-alive\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA"),
+        2 => Just("Cookie: a=b;c"),
+        2 => Just("TE: trailers"),
+        2 => Just("Expect: 100-continue"),
         1 => Just("Host: b"),
         1 => Just("Content-Length: 4"),
         1 => Just(" folded"),
         1 => Just("Space : x"),
+    ];
+    let line = prop_oneof![
+        9 => line.prop_map(str::to_owned),
+        1 => "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}:[ \t]{0,2}[!-~]{0,9}[ \t]{0,2}",
     ];
     let noise = proptest::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>()));
     (start, host, framing, proptest::collection::vec(line, 0..4), noise).prop_map(
         |(start, host, framing, lines, noise)| {
             let mut head = format!("{start}\r\n{host}{framing}");
             for line in lines {
-                head.push_str(line);
+                head.push_str(&line);
                 head.push_str("\r\n");
             }
             head.push_str("\r\n");
@@ -184,47 +192,22 @@ fn head() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
-    /// httparse, which reads the accepted bytes next, sees the same method, target, version and fields, and
-    /// ends at the same byte; the proxy library's request keeps the target byte for byte.
+    /// The parser that reads the accepted bytes next, the proxy library's session and the request that it writes to a
+    /// service agree with what was decided. Cases of which hardly one is accepted would say nothing.
     #[test]
-    fn an_accepted_head_is_read_alike_by_the_proxy_library(head in head()) {
-        let Ok(request) = CanonicalRequest::parse(&head, &LIMITS) else { return Ok(()) };
-        prop_assert_eq!(find_head_end(&head, 0), Ok(HeadProgress::Complete { head_len: head.len() }));
-
-        let mut headers = [httparse::EMPTY_HEADER; 256];
-        let mut other = httparse::Request::new(&mut headers);
-        prop_assert_eq!(other.parse(&head), Ok(httparse::Status::Complete(head.len())));
-        prop_assert_eq!(other.method, Some(request.method().as_str()));
-        prop_assert_eq!(other.version, Some(u8::from(request.version() == Version::HTTP_11)));
-        let target = other.path.unwrap_or_default();
-        prop_assert_eq!(target.split('?').next(), Some(request.path()));
-        prop_assert_eq!(target.split_once('?').map(|(_, query)| query), request.query());
-        let value = |name: &str| {
-            other.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value).collect::<Vec<_>>()
-        };
-        prop_assert_eq!(value("host"), vec![request.host().as_bytes()]);
-        if let Some(token) = request.bearer_token() {
-            // The scheme in any letter case (RFC 9110 11.1), the token as it is.
-            let lines = value("authorization");
-            prop_assert_eq!(lines.len(), 1);
-            let (scheme, sent) = lines[0].split_at("Bearer ".len());
-            prop_assert!(scheme.eq_ignore_ascii_case(b"Bearer "));
-            prop_assert_eq!(sent, token.as_bytes());
-        }
-
-        let mut forwarded = RequestHeader::build(request.method().as_str(), target.as_bytes(), None).unwrap();
-        for header in other.headers.iter() {
-            forwarded.append_header(header.name.to_owned(), header.value).unwrap();
-        }
-        prop_assert_eq!(forwarded.raw_path(), target.as_bytes());
-        prop_assert_eq!(forwarded.uri.path(), request.path());
-        prop_assert!(validate_request_authority(&forwarded).is_ok());
+    fn an_accepted_head_is_read_alike_by_the_proxy_library(heads in proptest::collection::vec(head(), 40)) {
+        let accepted = heads.iter().filter(|head| decided_is_forwarded(head)).count();
+        prop_assert!(accepted >= 2, "{} of {}", accepted, heads.len());
     }
 
     #[test]
-    fn any_bytes_are_judged_without_a_panic(head in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = CanonicalRequest::parse(&head, &LIMITS);
+    fn any_bytes_are_judged_without_a_panic(
+        heads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 20),
+    ) {
+        for head in heads {
+            decided_is_forwarded(&head);
+        }
     }
 }
