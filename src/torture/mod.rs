@@ -1,0 +1,15 @@
+//! Attacks in a row: sends the corpus to a gateway whose upstream is the bundled recorder, and judges what
+//! came back *and* what the upstream saw.
+//!
+//! The answer alone proves little: a gateway may answer 400 to a request that it has forwarded. So every
+//! case carries a random word ([`Case`]: `{canary}`), and the recorder is asked afterwards which requests
+//! bear it.
+//!
+//! It knows HTTP from the outside only: it shares no code with the gateway, so that a mistake there is not
+//! repeated here. It does not look for load limits; those are measured elsewhere.
+
+mod case;
+mod corpus;
+
+pub use case::*;
+pub use corpus::{CorpusError, class_names, corpus};
