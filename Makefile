@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-open bench-revocation model fuzz clean setup setup-test setup-fuzz
+.PHONY: help run test check fmt bench bench-open bench-revocation bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -51,6 +51,10 @@ model: setup-test ## check the model of the revocation feed further than the tes
 
 fuzz: setup-fuzz ## search for inputs that break a property; SECONDS=30 each, TARGETS="names" for some
 	@SECONDS_EACH=$(or $(SECONDS),30) exec scripts/fuzz.sh $(TARGETS)
+
+torture-peers: setup ## the score card of this gateway, nginx and HAProxy (both must be installed), as a table
+	cargo build --release --locked
+	@scripts/torture-peers.sh
 
 clean: ## remove what was built (accounts and keys in .gateward/ stay)
 	cargo clean

@@ -17,7 +17,8 @@
 //! | [`gateway`] | the proxy (pingora): edge, admission, headers, upstreams | `api`, `actors`, `live`, `domain`, `telemetry`, settings |
 //! | [`telemetry`] | log lines and metrics, every name in one place | nothing of ours |
 //! | [`app`] | puts it together; start and stop order | everything |
-//! | [`cli`] | the command line | `app`, `config`, `domain` |
+//! | [`torture`] | attacks on a gateway, this one or another; its recording upstream | `domain` |
+//! | [`cli`] | the command line | `app`, `config`, `domain`, `torture` |
 //!
 //! `tests/it/architecture.rs` fails on a broken rule.
 //!
@@ -57,3 +58,4 @@ pub mod gateway;
 pub mod live;
 pub mod store;
 pub mod telemetry;
+pub mod torture;

@@ -21,3 +21,4 @@ mod replication;
 mod store_contract;
 mod support;
 mod support_checks;
+mod torture;

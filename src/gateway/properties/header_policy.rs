@@ -5,8 +5,7 @@ use http::{HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 
 use crate::gateway::headers::{
-    ConnectionFacts, SESSION_COOKIE, is_protected, remove_authorization, remove_session_cookie, set,
-    settle_connection, strip,
+    ConnectionFacts, is_protected, remove_authorization, remove_our_cookies, set, settle_connection, strip,
 };
 use crate::gateway::request::Upgrade;
 use crate::live::IdentityValues;
@@ -41,7 +40,7 @@ pub fn one_value_each(text: &[u8]) {
 }
 
 /// After everything that happens to a request on its way to a service (in this order: what `Connection` says is settled,
-/// protected names are stripped, ours are set, the session cookie and `Authorization` are taken away), each of our
+/// protected names are stripped, ours are set, our cookies and `Authorization` are taken away), each of our
 /// headers is there once under every spelling that a service may fold to it, no other protected name is left, and
 /// every other line is as it was.
 pub fn one_value_each_of(lines: &[(String, Vec<u8>)]) {
@@ -61,7 +60,7 @@ pub fn one_value_each_of(lines: &[(String, Vec<u8>)]) {
         settle_connection(&mut request, upgrade).expect("connection settled");
         strip(&mut request);
         set(&identity(), &facts(), &value_of("x-request-id"), &mut request).expect("ours set");
-        remove_session_cookie(&mut request).expect("cookie removed");
+        remove_our_cookies(&mut request).expect("cookie removed");
         remove_authorization(&mut request);
         judge(&request, &taken, upgrade);
     }
@@ -99,9 +98,9 @@ fn judge(request: &RequestHeader, taken: &[(HeaderName, HeaderValue)], upgrade: 
         let ours = value.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii).any(|pair| {
             pair.split(|byte| *byte == b'=')
                 .next()
-                .is_some_and(|name| name.trim_ascii() == SESSION_COOKIE.as_bytes())
+                .is_some_and(|name| name.trim_ascii().starts_with(b"__Host-gateward_"))
         });
-        assert!(!ours, "the session cookie is left");
+        assert!(!ours, "a cookie of ours is left");
     }
     assert!(!request.headers.contains_key(header::AUTHORIZATION));
     others_are_kept(request, taken);

@@ -90,5 +90,8 @@ fn route(rule: &Rule) -> Route {
         forward_authorization: false,
         on_stale: OnStale::Refuse,
         on_revoke: OnRevoke::Close,
+        max_body_bytes: None,
+        allow_encoded_slash: false,
+        merge_slashes: false,
     }
 }
