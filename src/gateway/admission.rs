@@ -59,8 +59,6 @@ pub struct Refused {
     pub reason: &'static str,
     /// Place of the route in the route table, when there is one.
     pub route: Option<usize>,
-    /// Whether the request can be read in two ways: nothing behind it is believed, and the connection ends.
-    pub ambiguous: bool,
     /// What would have passed, were it known that its session has not ended lately.
     undecided: Option<Box<Undecided>>,
 }
@@ -73,7 +71,7 @@ impl Refused {
             "misdirected_request",
             "this connection was opened for another host: open one for the host of the request",
         );
-        Self { reason: problem.code, problem, route: None, ambiguous: false, undecided: None }
+        Self { reason: problem.code, problem, route: None, undecided: None }
     }
 }
 
@@ -125,13 +123,7 @@ impl Admitted {
 
 impl Refused {
     fn by(refusal: &Refusal, route: Option<usize>) -> Self {
-        Self {
-            problem: respond::refusal_problem(refusal),
-            reason: refusal.code,
-            route,
-            ambiguous: true,
-            undecided: None,
-        }
+        Self { problem: respond::refusal_problem(refusal), reason: refusal.code, route, undecided: None }
     }
 }
 
@@ -180,13 +172,7 @@ impl Admission {
         }
         let Some((position, route)) = found else {
             let problem = Problem::not_found();
-            return Err(Refused {
-                problem,
-                reason: "no_route",
-                route: None,
-                ambiguous: false,
-                undecided: None,
-            });
+            return Err(Refused { problem, reason: "no_route", route: None, undecided: None });
         };
         let access = route.access;
         let route = AdmittedRoute {
@@ -213,7 +199,6 @@ impl Admission {
             problem: denied.problem,
             reason: denied.reason,
             route: Some(route.position),
-            ambiguous: false,
             undecided: denied.undecided.map(|caller| Box::new(Undecided { route, caller })),
         })
     }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::guarded_stream::GuardedStream;
 use super::request::{CanonicalRequest, HeadLimits, HeadProgress, Refusal, find_head_end};
+use super::respond::Content;
 
 /// Room for a usual head, in bytes.
 const USUAL_HEAD: usize = 2048;
@@ -38,9 +39,9 @@ pub enum NoHead {
     /// The client closed, broke off, stayed silent, or the gateway stops: nothing to answer.
     Gone,
     /// It started a head and did not finish in time.
-    TooSlow,
-    /// The head is refused; with the bytes of its request line that were there.
-    Refused(Refusal),
+    TooSlow(Content),
+    /// The head is refused.
+    Refused(Refusal, Content),
 }
 
 /// Reads the next head, of which `bytes` are there.
@@ -69,27 +70,31 @@ pub async fn read_head(
     }
     #[expect(clippy::disallowed_methods, reason = "a deadline and a duration, on the monotonic clock")]
     let started = std::time::Instant::now();
+    let refused = |bytes: &[u8]| {
+        let content = Content::of_answer_to(bytes);
+        move |refusal| NoHead::Refused(refusal, content)
+    };
     let deadline = Instant::from_std(started) + whole;
     let mut scanned = 0;
     loop {
-        match find_head_end(&bytes, scanned).map_err(NoHead::Refused)? {
+        match find_head_end(&bytes, scanned).map_err(refused(&bytes))? {
             HeadProgress::Complete { head_len } => {
                 let behind = bytes.split_off(head_len);
-                let request = CanonicalRequest::parse_odd(&bytes, limits).map_err(NoHead::Refused)?;
+                let request = CanonicalRequest::parse_odd(&bytes, limits).map_err(refused(&bytes))?;
                 if request.head().len() != bytes.len() {
                     // Slashes were merged: from here on, there is no other path.
                     bytes = BytesMut::from(&request.head()[..]);
                 }
                 return Ok(ReadHead { head: bytes, behind, request, started });
             }
-            HeadProgress::NeedMore => limits.may_grow(&bytes).map_err(NoHead::Refused)?,
+            HeadProgress::NeedMore => limits.may_grow(&bytes).map_err(refused(&bytes))?,
         }
         scanned = bytes.len();
         bytes.reserve(USUAL_HEAD);
         match timeout_at(deadline, stream.read_buf(&mut bytes)).await {
             Ok(Ok(read)) if read > 0 => {}
             Ok(Ok(_) | Err(_)) => return Err(NoHead::Gone),
-            Err(_) => return Err(NoHead::TooSlow),
+            Err(_) => return Err(NoHead::TooSlow(Content::of_answer_to(&bytes))),
         }
     }
 }

@@ -18,7 +18,7 @@ use super::forwarded;
 use super::guarded_stream::{GuardedStream, Violation};
 use super::head_reader::{NoHead, ReadHead, farewell, last_words, read_head};
 use super::places::Place;
-use super::respond;
+use super::respond::{self, Content};
 use crate::api::Problem;
 use crate::live::Cut;
 
@@ -148,25 +148,25 @@ impl Edge {
     }
 
     pub(super) async fn no_head(&self, stream: &mut GuardedStream, client: &Client, no_head: NoHead) {
-        let problem = match no_head {
+        let (problem, content) = match no_head {
             NoHead::Gone => return farewell(stream).await,
-            NoHead::TooSlow => Problem::new(
-                http::StatusCode::REQUEST_TIMEOUT,
-                "head_timeout",
-                "the request head did not arrive in time",
-            ),
-            NoHead::Refused(refusal) => respond::refusal_problem(&refusal),
+            NoHead::TooSlow(content) => {
+                let detail = "the request head did not arrive in time";
+                (Problem::new(http::StatusCode::REQUEST_TIMEOUT, "head_timeout", detail), content)
+            }
+            NoHead::Refused(refusal, content) => (respond::refusal_problem(&refusal), content),
         };
         let id = self.gateway.request_id();
         self.gateway.report_refused_head(client.address, id, &problem);
-        last_words(stream, &respond::raw(&problem, id, client)).await;
+        last_words(stream, &respond::raw(&problem, id, content, client)).await;
     }
 
     /// The part of a body that came with its head is already wrong.
     async fn bad_body(&self, stream: &mut GuardedStream, arrival: &Arrival, violation: Violation) {
         if let (Some(problem), _) = respond::violation_problem(violation) {
             self.gateway.report_refused_body(arrival, &problem);
-            last_words(stream, &respond::raw(&problem, arrival.id, &arrival.client)).await;
+            let content = Content::of_answer_to(arrival.request.head());
+            last_words(stream, &respond::raw(&problem, arrival.id, content, &arrival.client)).await;
         }
     }
 }

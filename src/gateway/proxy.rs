@@ -82,8 +82,11 @@ impl Gateway {
     }
 
     async fn refuse(&self, session: &mut Session, arrival: &Arrival, refused: &Refused) -> Result<Stage> {
+        // As with every head that can be read in two ways: nothing behind it is believed.
+        let ambiguous =
+            arrival.request.oddities().any() && refused.problem.status == http::StatusCode::BAD_REQUEST;
         // Behind a handshake, what comes next may be frames.
-        if refused.ambiguous || arrival.request.upgrade() == Upgrade::WebSocket {
+        if ambiguous || arrival.request.upgrade() == Upgrade::WebSocket {
             session.set_keepalive(None);
         }
         respond::problem(session, &refused.problem, arrival).await?;

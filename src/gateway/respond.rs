@@ -149,8 +149,24 @@ pub async fn answer_expectation(
     session.as_downstream_mut().write_continue_response().await.map_err(Error::into_down)
 }
 
+/// Whether an answer has its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// It has.
+    Whole,
+    /// The request was a HEAD.
+    HeadOnly,
+}
+
+impl Content {
+    /// Of the answer to a request that begins so, be it one or not.
+    pub fn of_answer_to(start: &[u8]) -> Self {
+        if start.starts_with(b"HEAD ") { Self::HeadOnly } else { Self::Whole }
+    }
+}
+
 /// The whole answer as bytes, for a connection that pingora has not seen: its head was refused. It closes.
-pub fn raw(problem: &Problem, id: RequestId, client: &Client) -> Vec<u8> {
+pub fn raw(problem: &Problem, id: RequestId, content: Content, client: &Client) -> Vec<u8> {
     let body = problem.body(id);
     let mut headers = problem.headers();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -163,7 +179,9 @@ pub fn raw(problem: &Problem, id: RequestId, client: &Client) -> Vec<u8> {
         headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     let mut answer = raw_head(problem.status, &headers);
-    answer.extend_from_slice(&body);
+    if content == Content::Whole {
+        answer.extend_from_slice(&body);
+    }
     answer
 }
 

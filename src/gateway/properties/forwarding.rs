@@ -17,7 +17,9 @@ use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::gateway::request::{Body, CanonicalRequest, HeadLimits, HeadProgress, Upgrade, find_head_end};
+use crate::gateway::request::{
+    Body, CanonicalRequest, HeadLimits, HeadProgress, Oddity, Upgrade, find_head_end,
+};
 
 const LIMITS: HeadLimits =
     HeadLimits { max_header_bytes: 32 * 1024, max_headers: 100, max_target_bytes: 8192 };
@@ -26,8 +28,18 @@ const LIMITS: HeadLimits =
 /// a service all have the same method, target, version and header lines, end at the same byte, and agree on whether
 /// a body follows. Returns whether it was accepted.
 pub fn decided_is_forwarded(head: &[u8]) -> bool {
-    let Ok(request) = CanonicalRequest::parse(head, &LIMITS) else { return false };
-    assert_eq!(request.head(), head, "the head that is kept is the head that came");
+    let Ok(request) = CanonicalRequest::parse_odd(head, &LIMITS) else { return false };
+    assert_eq!(
+        CanonicalRequest::parse(head, &LIMITS).is_ok(),
+        !request.oddities().any(),
+        "odd ones are told apart"
+    );
+    if !request.oddities().has(Oddity::EmptySegment) {
+        assert_eq!(request.head(), head, "the head that is kept is the head that came");
+    }
+    assert!(!request.path().contains("//"), "there is no path but the merged one");
+    // From here on, the bytes that go on: those that came, but for merged slashes.
+    let head: &[u8] = request.head();
     assert_eq!(find_head_end(head, 0), Ok(HeadProgress::Complete { head_len: head.len() }));
 
     let method = request.method().as_str();

@@ -36,6 +36,22 @@ fn a_request_is_read_in_full() {
     assert_eq!(request.head(), head.as_bytes());
 }
 
+/// Every range of a head is one of the head that goes on.
+#[test]
+fn merged_slashes_move_nothing_else() {
+    let head = "POST //api///x//?y=//z HTTP/1.1\r\nHost: a.example\r\nAuthorization: Bearer abc//def\r\n\
+                Content-Length: 5\r\n\r\n";
+    assert_eq!(parse(head).map(|_| ()), Err(Oddity::EmptySegment.refusal()));
+    let request = CanonicalRequest::parse_odd(head.as_bytes(), &LIMITS).unwrap();
+    assert_eq!((request.path(), request.query()), ("/api/x/", Some("y=//z")));
+    assert_eq!((request.host(), request.bearer_token()), ("a.example", Some("abc//def")));
+    assert_eq!(request.head(), head.replace("//api///x//", "/api/x/").as_bytes());
+    // The bounds are those of what was sent.
+    let limits = HeadLimits { max_target_bytes: 9, ..LIMITS };
+    let refused = CanonicalRequest::parse_odd(b"GET /a///////// HTTP/1.1\r\nHost: a\r\n\r\n", &limits);
+    assert_eq!(refused.map(|_| ()).unwrap_err().status, StatusCode::URI_TOO_LONG);
+}
+
 #[test]
 fn what_is_absent_reads_as_absent() {
     let request =
@@ -141,7 +157,7 @@ fn limits_have_their_own_statuses() {
 /// Pieces of heads, mostly good, so that about half of the random sequences are accepted.
 fn head() -> impl Strategy<Value = Vec<u8>> {
     let start = prop_oneof![
-        9 => "(GET|POST|X-Y) /((a|b|%20|%C3%A9|\\[|!){1,4}/){0,3}(\\?[!$-;=?-~]{0,9})? HTTP/1\\.[01]",
+        9 => "(GET|POST|X-Y) /((a|b|%20|%C3%A9|\\[|!|%2F){1,4}//?){0,3}(\\?[!$-;=?-~]{0,9})? HTTP/1\\.[01]",
         1 => "(GET|get|G@T) [!-~]{0,20} HTTP/1\\.[0-2]",
         1 => "[ -~]{0,20}",
     ];

@@ -24,7 +24,7 @@ use crate::gateway::guarded_stream::GuardedStream;
 use crate::gateway::head_reader::{last_words, read_head};
 use crate::gateway::places::Place;
 use crate::gateway::request::CanonicalRequest;
-use crate::gateway::respond;
+use crate::gateway::respond::{self, Content};
 
 impl Edge {
     /// Answers the one request of a plain connection.
@@ -59,7 +59,7 @@ impl Edge {
                     "this gateway has no certificate for the host of the request",
                 );
                 self.gateway.report_refused_head(arrival.client.address, id, &problem);
-                respond::raw(&problem, id, &arrival.client)
+                respond::raw(&problem, id, Content::of_answer_to(arrival.request.head()), &arrival.client)
             }
         };
         last_words(&mut stream, &answer).await;

@@ -13,7 +13,7 @@ use crate::gateway::edge::Edge;
 use crate::gateway::guarded_stream::GuardedStream;
 use crate::gateway::head_reader::last_words;
 use crate::gateway::places::Place;
-use crate::gateway::respond;
+use crate::gateway::respond::{self, Content};
 use crate::telemetry::HandshakeFailure;
 
 impl Edge {
@@ -60,6 +60,6 @@ impl Edge {
         let id = self.gateway.request_id();
         self.gateway.report_refused_head(client.address, id, &problem);
         let mut stream = GuardedStream::new(L4Stream::from(tcp));
-        last_words(&mut stream, &respond::raw(&problem, id, client)).await;
+        last_words(&mut stream, &respond::raw(&problem, id, Content::Whole, client)).await;
     }
 }
