@@ -22,9 +22,9 @@ use crate::domain::id::RequestId;
 /// A body of at most so many bytes, announced, is read away behind an answer that did not need it, so that the
 /// connection can be kept. For a longer one it is not worth it: the answer says that the connection closes.
 const WORTH_KEEPING: u64 = 64 * 1024;
-/// For how long the bytes of an unread body are taken before a connection is closed. With unread bytes, closing is a
-/// reset, which could take the answer with it.
-const LINGER: Duration = Duration::from_secs(2);
+/// For how long, and how many bytes of, an unread body are taken before a connection is closed. With unread bytes,
+/// closing is a reset, which could take the answer with it; a usual upload gets its answer, an endless one is cut.
+const LINGER: (Duration, usize) = (Duration::from_secs(2), 16 * 1024 * 1024);
 
 /// What the canonical request refuses, in the API's shape.
 pub fn refusal_problem(refusal: &Refusal) -> Problem {
@@ -115,10 +115,15 @@ async fn linger(session: &mut Session) {
     }
     let drain = async {
         session.as_downstream_mut().shutdown().await;
-        while let Ok(Some(_)) = session.read_request_body().await {}
+        let mut heard = 0_usize;
+        while heard < LINGER.1
+            && let Ok(Some(piece)) = session.read_request_body().await
+        {
+            heard = heard.saturating_add(piece.len());
+        }
     };
     // Whether the client finished or not, this connection is over.
-    let _over = tokio::time::timeout(LINGER, drain).await;
+    let _over = tokio::time::timeout(LINGER.0, drain).await;
 }
 
 /// A client that waits for `100 Continue` and gets the final answer instead sends no body, or sends it
