@@ -24,6 +24,7 @@ mod routing;
 mod slow_bodies;
 mod stopping;
 mod streaming;
+mod trickle;
 mod trusted_proxies;
 mod upstream_failures;
 mod upstream_reuse;
