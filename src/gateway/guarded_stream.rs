@@ -10,6 +10,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::client_connection::WANTED;
 use super::pace::Pace;
 use super::request::{BadChunk, Body, CanonicalRequest, Chunks, Upgrade};
 
@@ -37,6 +39,9 @@ pub enum Violation {
     /// Its body has more bytes than its route takes: so many.
     #[error("the request body is larger than {0} bytes")]
     LargeBody(u64),
+    /// It goes on sending a body that nobody wants.
+    #[error("the body of an answered request goes on and on")]
+    UnwantedBody,
     /// It takes the answer too slowly.
     #[error("the answer is read too slowly")]
     SlowReader,
@@ -53,7 +58,9 @@ impl From<Violation> for io::Error {
     fn from(violation: Violation) -> Self {
         let kind = match violation {
             Violation::SlowBody | Violation::SlowReader => io::ErrorKind::TimedOut,
-            Violation::BadChunk(_) | Violation::LargeBody(_) => io::ErrorKind::InvalidData,
+            Violation::BadChunk(_) | Violation::LargeBody(_) | Violation::UnwantedBody => {
+                io::ErrorKind::InvalidData
+            }
         };
         Self::new(kind, violation)
     }
@@ -78,6 +85,8 @@ pub struct GuardedStream {
     /// Whether a byte of the body has come. Before, the client may have been told to wait with it.
     begun: bool,
     reading: Pace,
+    /// Bytes that may still be read of a body that nobody wants, see [`super::client_connection`].
+    unwanted: Arc<AtomicU64>,
     /// None: the answer may take its time.
     writing: Option<Pace>,
 }
@@ -85,7 +94,13 @@ pub struct GuardedStream {
 impl GuardedStream {
     /// Around a connection.
     pub fn new(inner: L4Stream) -> Self {
-        Self { inner, rest: Rest::Nothing, begun: false, reading: Pace::new(Duration::MAX), writing: None }
+        let (reading, unwanted) = (Pace::new(Duration::MAX), Arc::new(WANTED.into()));
+        Self { inner, rest: Rest::Nothing, begun: false, reading, unwanted, writing: None }
+    }
+
+    /// Where it stands how much of a body may still be read.
+    pub fn follow(&mut self, unwanted: Arc<AtomicU64>) {
+        self.unwanted = unwanted;
     }
 
     /// The same connection, when the proxy library gives it back.
@@ -145,6 +160,12 @@ impl GuardedStream {
             }
         }
         self.begun = true;
+        // One task writes and reads it.
+        let left = self.unwanted.load(Ordering::Relaxed);
+        if left != WANTED {
+            let left = left.checked_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            self.unwanted.store(left.ok_or(Violation::UnwantedBody)?, Ordering::Relaxed);
+        }
         let fast = self.reading.moved(bytes.len());
         if fast || self.body_ended() { Ok(()) } else { Err(Violation::SlowBody) }
     }
