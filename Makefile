@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-open bench-revocation bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz
+.PHONY: help run test check fmt bench bench-open bench-revocation bench-trickle bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -41,6 +41,9 @@ bench: setup ## measure the hot path (criterion)
 
 bench-open: setup ## measure how soon 100 of 10 000 open WebSockets close when their session ends
 	cargo bench --locked --bench open_requests
+
+bench-trickle: setup ## measure what 10 000 trickling connections cost the others, and memory
+	cargo bench --locked --bench trickle
 
 bench-revocation: setup-test ## measure how soon ends are known elsewhere, and a million of them
 	cargo bench --locked --bench revocation

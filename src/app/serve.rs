@@ -223,6 +223,7 @@ fn limits(settings: &Settings) -> EdgeLimits {
     EdgeLimits {
         max_connections: connections_within_limit(settings),
         max_connections_per_address: server.max_connections_per_address,
+        count_loopback: server.count_loopback,
         trusted_proxies: server.trusted_proxies.clone(),
         max_requests_per_connection: server.max_requests_per_connection,
         head: HeadLimits {

@@ -61,6 +61,9 @@ pub struct ServerSettings {
     /// Client connections at once from one address, of IPv6 from one /64; None (the file's 0): as many as there are.
     /// Default 1000. Those of `trusted_proxies` are not counted.
     pub max_connections_per_address: Option<usize>,
+    /// Whether that holds for loopback addresses too: only when the key was given. Other programs of this machine may
+    /// speak for many people, and are no strangers.
+    pub count_loopback: bool,
     /// Requests on one HTTP/1 connection, which is closed behind the last one; None (the file's 0): any number.
     /// Default 10 000.
     pub max_requests_per_connection: Option<u64>,

@@ -1,6 +1,7 @@
 //! What the edge and the proxy share of a client's connection while one of its requests is open.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -8,6 +9,11 @@ use parking_lot::Mutex;
 use super::arrival::Arrival;
 use crate::domain::id::AccountId;
 use crate::live::{OpenConnection, OpenRequests};
+
+/// The body is wanted: its bound is that of its taker.
+pub const WANTED: u64 = u64::MAX;
+/// Of a body that nobody wants: what an honest client has sent, on a fast line, before it reads its refusal.
+const DRAIN_BYTES: u64 = 64 * 1024 * 1024;
 
 /// One for each connection of a client.
 pub struct ClientConnection {
@@ -17,6 +23,8 @@ pub struct ClientConnection {
     left: Mutex<Option<LeftOpen>>,
     /// How far the answer to the open request is: a [`Progress`].
     progress: AtomicU8,
+    /// See [`ClientConnection::unwanted`].
+    unwanted: Arc<AtomicU64>,
 }
 
 /// How far an answer is.
@@ -58,12 +66,18 @@ pub struct Passed {
 impl ClientConnection {
     /// A connection without a request.
     pub fn new(requests: &OpenRequests) -> Self {
-        Self { open: requests.connection(), left: Mutex::new(None), progress: AtomicU8::new(0) }
+        Self {
+            open: requests.connection(),
+            left: Mutex::new(None),
+            progress: AtomicU8::new(0),
+            unwanted: Arc::new(WANTED.into()),
+        }
     }
 
     /// The next request begins.
     pub fn begin(&self) {
         self.advance(Progress::Waiting);
+        self.unwanted.store(WANTED, Ordering::Relaxed);
     }
 
     /// The answer is so far.
@@ -80,6 +94,17 @@ impl ClientConnection {
             upgraded if upgraded == Progress::Upgraded as u8 => Duration::ZERO,
             _ => Duration::from_secs(1),
         }
+    }
+
+    /// The open request has its answer; what is left of its body is read away, so that the answer is not lost to a
+    /// reset, but not without end.
+    pub fn answered(&self) {
+        self.unwanted.store(DRAIN_BYTES, Ordering::Relaxed);
+    }
+
+    /// Bytes of a body that may still be read; [`WANTED`] for one that somebody wants.
+    pub fn unwanted(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.unwanted)
     }
 
     /// A request was dropped in this state.

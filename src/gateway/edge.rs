@@ -32,6 +32,8 @@ pub struct EdgeLimits {
     pub max_connections: usize,
     /// Of these, from one address, of IPv6 from one /64. None: all.
     pub max_connections_per_address: Option<usize>,
+    /// Whether that holds for loopback addresses too.
+    pub count_loopback: bool,
     /// Whose word counts about who calls, and whose connections are counted only in all.
     pub trusted_proxies: TrustedProxies,
     /// Of an HTTP/1 connection; it is closed behind the last one. None: any number.
@@ -161,8 +163,10 @@ impl Edge {
 
     fn admit(self: &Arc<Self>, tcp: TcpStream, peer: SocketAddr, door: Door, stop: &watch::Receiver<bool>) {
         let address = peer.ip().to_canonical();
-        let trusted = self.limits.trusted_proxies.trusts(address);
-        let entry = self.places.enter((!trusted).then_some(address));
+        let limits = &self.limits;
+        let shared =
+            limits.trusted_proxies.trusts(address) || (address.is_loopback() && !limits.count_loopback);
+        let entry = self.places.enter((!shared).then_some(address));
         if let Some(why) = entry.displaced {
             self.gateway.metrics().connection_displaced(why);
         }

@@ -14,6 +14,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::client_connection::WANTED;
 use super::pace::Pace;
 use super::request::{BadChunk, Body, CanonicalRequest, Chunks, Upgrade};
 
@@ -48,6 +50,9 @@ pub enum Violation {
     /// Its body has more bytes than its route takes: so many.
     #[error("the request body is larger than {0} bytes")]
     LargeBody(u64),
+    /// It goes on sending a body that nobody wants.
+    #[error("the body of an answered request goes on and on")]
+    UnwantedBody,
     /// It takes the answer too slowly.
     #[error("the answer is read too slowly")]
     SlowReader,
@@ -64,7 +69,9 @@ impl From<Violation> for io::Error {
     fn from(violation: Violation) -> Self {
         let kind = match violation {
             Violation::SlowBody | Violation::SlowReader => io::ErrorKind::TimedOut,
-            Violation::BadChunk(_) | Violation::LargeBody(_) => io::ErrorKind::InvalidData,
+            Violation::BadChunk(_) | Violation::LargeBody(_) | Violation::UnwantedBody => {
+                io::ErrorKind::InvalidData
+            }
         };
         Self::new(kind, violation)
     }
@@ -101,6 +108,8 @@ pub struct GuardedStream {
     /// Whether a byte of the body has come. Before, the client may have been told to wait with it.
     begun: bool,
     reading: Pace,
+    /// Bytes that may still be read of a body that nobody wants, see [`super::client_connection`].
+    unwanted: Arc<AtomicU64>,
     /// None: the answer may take its time.
     writing: Option<Pace>,
 }
@@ -115,8 +124,14 @@ impl GuardedStream {
             ahead: BytesMut::new(),
             begun: false,
             reading: Pace::new(Duration::MAX),
+            unwanted: Arc::new(WANTED.into()),
             writing: None,
         }
+    }
+
+    /// Where it stands how much of a body may still be read.
+    pub fn follow(&mut self, unwanted: Arc<AtomicU64>) {
+        self.unwanted = unwanted;
     }
 
     /// The same connection, when the proxy library gives it back.
@@ -199,6 +214,12 @@ impl GuardedStream {
         };
         if of_body > 0 {
             self.begun = true;
+            // One task writes and reads it.
+            let left = self.unwanted.load(Ordering::Relaxed);
+            if left != WANTED {
+                let left = left.checked_sub(u64::try_from(of_body).unwrap_or(u64::MAX));
+                self.unwanted.store(left.ok_or(Violation::UnwantedBody)?, Ordering::Relaxed);
+            }
             let fast = self.reading.moved(of_body);
             if !fast && !self.body_ended() {
                 return Err(Violation::SlowBody);

@@ -4,10 +4,14 @@
 //! parser that repairs, drops or accepts what must be refused (see [`super::request`]). So the head is read
 //! here, and its bytes are handed to pingora as an already received prefix.
 
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -17,6 +21,8 @@ use super::respond::Content;
 
 /// Room for a usual head, in bytes.
 const USUAL_HEAD: usize = 2048;
+/// The same for the rest of a head that does not come at once.
+const LEAST_ROOM: usize = 256;
 /// After a refusal: how long, and how many bytes, a client may still send before the connection is cut. An
 /// immediate close would reset the connection and could take the answer with it.
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
@@ -57,10 +63,9 @@ pub async fn read_head(
     stop: &mut watch::Receiver<bool>,
 ) -> Result<ReadHead, NoHead> {
     if bytes.is_empty() {
-        bytes.reserve(USUAL_HEAD);
         let first = tokio::select! {
             biased;
-            read = timeout(idle, stream.read_buf(&mut bytes)) => read,
+            read = timeout(idle, first_read(stream, &mut bytes)) => read,
             _ = stop.wait_for(|stopping| *stopping) => return Err(NoHead::Gone),
         };
         match first {
@@ -90,7 +95,10 @@ pub async fn read_head(
             HeadProgress::NeedMore => limits.may_grow(&bytes).map_err(refused(&bytes))?,
         }
         scanned = bytes.len();
-        bytes.reserve(USUAL_HEAD);
+        if bytes.capacity() == scanned {
+            // Doubles, so that a head that trickles has hardly more room than it has bytes.
+            bytes.reserve(scanned.max(LEAST_ROOM));
+        }
         match timeout_at(deadline, stream.read_buf(&mut bytes)).await {
             Ok(Ok(read)) if read > 0 => {}
             Ok(Ok(_) | Err(_)) => return Err(NoHead::Gone),
@@ -103,6 +111,20 @@ pub async fn read_head(
 pub async fn farewell(stream: &mut GuardedStream) {
     // It may have gone long ago.
     let _told = timeout(LINGER.0, tokio::io::AsyncWriteExt::shutdown(stream)).await;
+}
+
+/// The first bytes, in a buffer of their size: a connection that is idle has none at all.
+async fn first_read(stream: &mut GuardedStream, bytes: &mut BytesMut) -> io::Result<usize> {
+    poll_fn(|cx| {
+        let mut room = [MaybeUninit::uninit(); USUAL_HEAD];
+        let mut read = ReadBuf::uninit(&mut room);
+        let poll = Pin::new(&mut *stream).poll_read(cx, &mut read);
+        poll.map_ok(|()| {
+            bytes.extend_from_slice(read.filled());
+            read.filled().len()
+        })
+    })
+    .await
 }
 
 /// Writes a last answer and closes, so that the client can read it.

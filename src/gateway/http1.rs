@@ -38,6 +38,7 @@ impl Edge {
     ) {
         let mut stream = Box::new(stream);
         let connection = Arc::new(self.gateway.connection());
+        stream.follow(connection.unwanted());
         let mut settings: Option<HttpPersistentSettings> = None;
         let mut idle = self.limits.head_timeout.saturating_sub(client.opened.elapsed());
         let mut left = self.limits.max_requests_per_connection;

@@ -170,7 +170,11 @@ impl ProxyHttp for Gateway {
             }
             Err(refused) => self.refuse(session, arrival, &refused).await?,
         };
-        Ok(matches!(context.stage, Stage::Answered { .. }))
+        let answered = matches!(context.stage, Stage::Answered { .. });
+        if answered {
+            context.handed()?.connection.answered();
+        }
+        Ok(answered)
     }
 
     async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {

@@ -42,6 +42,7 @@ pub fn violation_problem(violation: Violation) -> (Option<Problem>, &'static str
         }
         Violation::SlowBody => (Some(late_body()), "body_timeout"),
         Violation::LargeBody(limit) => (Some(Problem::too_large(limit)), "body_too_large"),
+        Violation::UnwantedBody => (None, "unwanted_body"),
         Violation::SlowReader => (None, "slow_reader"),
     }
 }

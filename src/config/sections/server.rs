@@ -10,6 +10,9 @@ use crate::domain::forwarding::TrustedProxies;
 
 use super::all::{NETWORK_TIMEOUT, cores};
 
+/// Enough for the people of an office behind one address, and not all that there are.
+const CONNECTIONS_PER_ADDRESS: usize = 1000;
+
 pub(super) fn server(r: &mut Reader) -> ServerSettings {
     let listen = r.value("server.listen", "127.0.0.1:8080", address::socket);
     let admin_listen = r.value("server.admin_listen", "127.0.0.1:9090", address::socket);
@@ -23,6 +26,7 @@ pub(super) fn server(r: &mut Reader) -> ServerSettings {
         0 => cores().min(1024),
         threads => threads,
     };
+    let per_address = r.optional("server.max_connections_per_address", parse::number(0..=1_000_000));
     ServerSettings {
         listen,
         public_url,
@@ -31,11 +35,8 @@ pub(super) fn server(r: &mut Reader) -> ServerSettings {
         threads,
         data_dir: r.value("server.data_dir", ".gateward", parse::path),
         max_connections: r.value("server.max_connections", "10000", parse::number(1..=1_000_000)),
-        max_connections_per_address: or_any(r.value(
-            "server.max_connections_per_address",
-            "1000",
-            parse::number(0..=1_000_000),
-        )),
+        max_connections_per_address: or_any(per_address.unwrap_or(CONNECTIONS_PER_ADDRESS)),
+        count_loopback: per_address.is_some(),
         max_requests_per_connection: or_any(r.value(
             "server.max_requests_per_connection",
             "10000",

@@ -8,6 +8,7 @@ use crate::config::{
     ClientAuth, LogFormat, MigrateMode, Origin, Registration, RouteAccess, RouteOnRevoke, Settings,
     SigningAlgorithm, StoreKind, StoreSettings, TlsVersion, variables,
 };
+use crate::domain::forwarding::TrustedProxies;
 
 #[test]
 fn defaults_are_complete() {
@@ -194,4 +195,35 @@ fn secrets_come_from_files_without_the_line_end() {
     let SigningAlgorithm::Hs256 { secret } = &token.algorithm else { panic!("not HS256") };
     assert_eq!(secret.expose_secret(), SECRET);
     assert_eq!(origin(&loaded, "token.secret"), "environment variable SECRET_KEY_FILE");
+}
+
+#[test]
+fn a_list_of_networks_can_stand_in_a_variable() {
+    for (given, networks) in [
+        ("10.0.0.0/8, ::1", &["10.0.0.0/8", "::1"][..]),
+        ("[\"192.0.2.7\"]", &["192.0.2.7"]),
+        ("[]", &[]),
+        ("", &[]),
+    ] {
+        let case = Case::new().flag("server.trusted_proxies", given, "--x");
+        let expected = networks.iter().map(|network| network.parse().unwrap()).collect();
+        assert_eq!(case.load().settings.server.trusted_proxies, TrustedProxies::new(expected), "{given}");
+    }
+}
+
+#[test]
+fn nought_is_no_bound() {
+    let case = Case::new().flag("server.max_connections_per_address", "0", "--x").flag(
+        "server.max_requests_per_connection",
+        "0",
+        "--x",
+    );
+    let server = case.load().settings.server;
+    assert_eq!((server.max_connections_per_address, server.max_requests_per_connection), (None, None));
+    let server = Case::new().load().settings.server;
+    let bounds =
+        (server.max_connections_per_address, server.count_loopback, server.max_requests_per_connection);
+    assert_eq!(bounds, (Some(1000), false, Some(10_000)));
+    let given = Case::new().flag("server.max_connections_per_address", "1000", "--x").load().settings.server;
+    assert_eq!((given.max_connections_per_address, given.count_loopback), (Some(1000), true));
 }

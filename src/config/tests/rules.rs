@@ -15,6 +15,19 @@ fn each_rule_has_its_problem() {
         ("[server]\nlisten = \"localhost:80\"".to_owned(), "server.listen: `localhost:80` is not an IP address"),
         ("[server]\nadmin_listen = \"0.0.0.0:8080\"".to_owned(), "server.admin_listen: takes the same port"),
         ("[server]\ndata_dir = \"\"".to_owned(), "server.data_dir: is not a path"),
+        ("[server]\ntrusted_proxies = \"10.0.0.1\"".to_owned(), "server.trusted_proxies: is a text, not a list"),
+        ("[server]\ntrusted_proxies = [10]".to_owned(), "server.trusted_proxies: is a whole number, not a text"),
+        ("[server]\ntrusted_proxies = [\"lb\"]".to_owned(), "server.trusted_proxies: `lb` is no IP address"),
+        (
+            "[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\"]".to_owned(),
+            "server.trusted_proxies: `0.0.0.0/0` is so wide",
+        ),
+        ("[server]\ntrusted_proxies = [\"::/0\"]".to_owned(), "server.trusted_proxies: `::/0` is so wide"),
+        (
+            "[server]\ntrusted_proxies = [\"10.0.0.1/8\"]".to_owned(),
+            "server.trusted_proxies: `10.0.0.1/8` is an address within the range 10.0.0.0/8",
+        ),
+        ("[server]\nmax_connections_per_address = -1".to_owned(), "server.max_connections_per_address: -1 is not"),
         ("[log]\nlevel = \"loud\"".to_owned(), "log.level: `loud` is not a log filter"),
         ("[store]\nkind = \"mysql\"".to_owned(), "store.kind: `mysql` is not known"),
         ("[store]\nkind = \"postgres\"\n[redis]\nurl = \"redis://a\"".to_owned(), "postgres.url: is missing"),
@@ -67,6 +80,10 @@ fn each_rule_has_its_problem() {
         (
             api("[[route]]\npath = \"/\"\nupstream = \"api\"\nforward_authorization = \"yes\""),
             "route[0].forward_authorization: is neither true nor false",
+        ),
+        (
+            api("[[route]]\npath = \"/\"\nupstream = \"api\"\nmax_body_bytes = \"1 MiB\""),
+            "route[0].max_body_bytes: is a text, not",
         ),
         (
             api("[[route]]\npath = \"/\"\nupstream = \"api\"\non_revoke = \"ignore\""),

@@ -112,6 +112,32 @@ async fn endless_body_is_given_up_soon() {
     front.assert_serves("afterwards").await;
 }
 
+/// It reads its answer when it has sent everything, as simple clients do.
+#[tokio::test]
+async fn client_that_sends_on_still_gets_its_413() {
+    let front = Front::with(LIMITS).await;
+    for _ in 0..3 {
+        let mut client = front.connect().await;
+        client.send(head("POST /small", &["Transfer-Encoding: chunked"])).await;
+        client.send(chunked(&noise(8 * MIB), 10_000)).await;
+        let answer = client.read_response().await.unwrap_or_else(|none| panic!("{none:?}"));
+        assert_eq!(answer.status, 413);
+    }
+}
+
+/// The answer is out, and the body goes on: what is read away of it is bounded by bytes, not only by time.
+#[tokio::test]
+async fn refused_body_is_not_read_away_without_end() {
+    let front = Front::with(LIMITS).await;
+    for line in ["POST /mine", "POST /small"] {
+        let mut client = front.connect().await;
+        client.send(head(line, &["Content-Length: 1000000000000"])).await;
+        let sent = client.flood(&[b'x'; 64 * 1024], 4096 * MIB).await;
+        assert!(sent < 256 * MIB, "{line}: {sent} bytes were taken");
+    }
+    front.assert_serves("afterwards").await;
+}
+
 /// A WebSocket has no body, however much goes over it.
 #[tokio::test]
 async fn websocket_is_no_body() {

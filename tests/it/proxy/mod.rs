@@ -34,6 +34,7 @@ mod tls_front;
 mod tls_redirect;
 mod tls_reload;
 mod tls_requests;
+mod trickle;
 mod trusted_proxies;
 mod upstream_failures;
 mod upstream_h2;
