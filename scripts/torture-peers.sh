@@ -220,7 +220,7 @@ printf 'Gateward %s, %s, %s; %s. Cells: pass / differs / fail (skipped).\n\n' \
     "$("$nginx" -v 2>&1 | sed 's/.*: //; s#/# #')" \
     "$("$haproxy" -v | awk 'NR == 1 { print "HAProxy", $3 }')" \
     "Gateward over $gateward_over, the others over both protocols"
-# Fields: gateway, class, sent, pass, differs, fail, skipped.
+# Fields: gateway, class, sent, pass, differs, fail, skipped, inapplicable.
 awk '
     { if (!($2 in seen)) { seen[$2] = ++classes; names[classes] = $2 } }
     { for (i = 3; i <= 7; i++) sum[$1, $2, i] += $i }

@@ -26,9 +26,13 @@ answered, what the upstream saw, verdict. The gateway needs one route for everyb
 
 Verdicts: `pass`: answered as expected, and the upstream saw what it should. `differs`: answered otherwise, and \
 the upstream saw nothing that it should not. `fail`: the upstream saw what it should not, or the gateway did not \
-answer the next good request. `skipped`: a case whose token could not be made, or the time was up.
+answer the next good request. `skipped`: a case whose token could not be made of what was given, or the time was \
+up. `inapplicable`: the gateway publishes no key, or shares no secret, to make the case's token with.
 
-Exits with 0 when everything passed and nothing was skipped, else with 1. Run it against gateways of your own \
+--json prints {passed, total, classes, rows}: total and each of classes are {pass, differs, fail, skipped, inapplicable}; a row is \
+{class, case, over, sent, answered, status, millis, upstream, upstream_count, verdict, reasons, why, source}.
+
+Exits with 0 when everything that applies passed and nothing was skipped, else with 1. Run it against gateways of your own \
 only: it sends some thousand attacks in seconds.";
 
 /// What to attack.
@@ -115,7 +119,7 @@ pub fn run(args: &TortureArgs, out: &mut dyn Write) -> Result<(), CliError> {
     }
     let message = format!(
         "{} of {} did not pass ({} differ, {} failed, {} skipped)",
-        total.all().saturating_sub(total.pass),
+        total.all().saturating_sub(total.pass).saturating_sub(total.inapplicable),
         total.all(),
         total.differs,
         total.fail,
@@ -202,11 +206,12 @@ fn print(card: &ScoreCard, quiet: bool, out: &mut dyn Write) -> std::io::Result<
         rows.write(out)?;
         writeln!(out)?;
     }
-    let mut sums = Table::new(&["CLASS", "SENT", "PASS", "DIFFERS", "FAIL", "SKIPPED"]);
+    let mut sums = Table::new(&["CLASS", "SENT", "PASS", "DIFFERS", "FAIL", "SKIPPED", "INAPPLICABLE"]);
     for (name, sum) in card.classes().into_iter().chain([("all", card.total())]) {
-        let numbers = [sum.sent(), sum.pass, sum.differs, sum.fail, sum.skipped].map(|sum| sum.to_string());
-        let [sent, pass, differs, fail, skipped] = numbers;
-        sums.row([name.to_owned(), sent, pass, differs, fail, skipped]);
+        let numbers = [sum.sent(), sum.pass, sum.differs, sum.fail, sum.skipped, sum.inapplicable]
+            .map(|sum| sum.to_string());
+        let [sent, pass, differs, fail, skipped, inapplicable] = numbers;
+        sums.row([name.to_owned(), sent, pass, differs, fail, skipped, inapplicable]);
     }
     sums.write(out)
 }

@@ -14,8 +14,10 @@ pub enum Verdict {
     Differs,
     /// The upstream saw what it should not, or the gateway was not well afterwards.
     Fail,
-    /// Not sent: its token could not be made, or the time was up.
+    /// Not sent: its token could not be made of what was given, or the time was up. Has not passed.
     Skipped,
+    /// Not sent, because there is nothing to attack: no published key, no shared secret.
+    Inapplicable,
 }
 
 impl Verdict {
@@ -26,6 +28,7 @@ impl Verdict {
             Self::Differs => "differs",
             Self::Fail => "fail",
             Self::Skipped => "skipped",
+            Self::Inapplicable => "inapplicable",
         }
     }
 }
@@ -72,6 +75,8 @@ pub struct Sums {
     pub fail: usize,
     /// Not sent.
     pub skipped: usize,
+    /// Nothing to attack.
+    pub inapplicable: usize,
 }
 
 impl Sums {
@@ -82,13 +87,14 @@ impl Sums {
             Verdict::Differs => &mut self.differs,
             Verdict::Fail => &mut self.fail,
             Verdict::Skipped => &mut self.skipped,
+            Verdict::Inapplicable => &mut self.inapplicable,
         };
         *sum = sum.saturating_add(1);
     }
 
     /// All of them.
     pub fn all(&self) -> usize {
-        self.sent().saturating_add(self.skipped)
+        self.sent().saturating_add(self.skipped).saturating_add(self.inapplicable)
     }
 
     /// Those that were sent.
@@ -130,14 +136,14 @@ impl ScoreCard {
         classes
     }
 
-    /// Whether something was sent, and everything passed. What was skipped has not passed.
+    /// Whether something was sent, and everything that applies passed. What was skipped has not passed.
     pub fn passed(&self) -> bool {
         let total = self.total();
-        total.pass > 0 && total.pass == total.all()
+        total.pass > 0 && total.pass.saturating_add(total.inapplicable) == total.all()
     }
 
     /// The whole card, machine-readable: `{"passed": bool, "total": sums, "classes": {name: sums}, "rows": [row]}`,
-    /// sums being `{"pass", "differs", "fail", "skipped"}` and a row the fields of [`Row`].
+    /// sums being `{"pass", "differs", "fail", "skipped", "inapplicable"}` and a row the fields of [`Row`].
     ///
     /// # Errors
     /// None that happen: all is text and numbers.
@@ -180,6 +186,8 @@ mod tests {
             rows: verdicts.iter().map(|verdict| row("x", *verdict)).collect(),
         };
         assert!(card(&[Verdict::Pass, Verdict::Pass]).passed());
+        assert!(card(&[Verdict::Pass, Verdict::Inapplicable]).passed());
+        assert!(!card(&[Verdict::Inapplicable]).passed());
         for other in [Verdict::Differs, Verdict::Fail, Verdict::Skipped] {
             assert!(!card(&[Verdict::Pass, other]).passed(), "{other:?}");
         }

@@ -8,7 +8,7 @@ use super::concrete::{Concrete, Send};
 use super::options::Options;
 use super::placeholders::Words;
 use super::public_key::PublicKey;
-use super::token::Mint;
+use super::token::{Mint, Published};
 
 /// For a case, connecting not included.
 const DEADLINE: Duration = Duration::from_millis(2500);
@@ -49,7 +49,7 @@ impl Gateway {
             mint: Mint {
                 valid: options.token.as_ref().map(|token| token.expose_secret().trim().to_owned()),
                 secret: options.secret.as_ref().map(|secret| secret.expose_secret().to_vec()),
-                public_key: None,
+                public_key: Published::Unknown,
             },
         }
     }
@@ -107,13 +107,18 @@ impl Gateway {
     }
 
     /// The first key of `/.well-known/jwks.json`, if there is one.
-    pub(super) async fn public_key(&self) -> Option<PublicKey> {
+    pub(super) async fn published(&self) -> Published {
         let case = plain("/.well-known/jwks.json", &[]);
-        let concrete = Concrete::of(&case, Protocol::H1, &self.words("", "jwks"), &self.mint).ok()?;
-        let Send::H1(bytes) = &concrete.send else { return None };
-        let stream = self.connector.dial(Protocol::H1).await.ok()?;
-        let (_, received) = exchange(stream, bytes, DEADLINE).await;
-        PublicKey::of_set(body_of(&received)?)
+        let concrete = Concrete::of(&case, Protocol::H1, &self.words("", "jwks"), &self.mint);
+        let Ok(Concrete { send: Send::H1(bytes), .. }) = concrete else { return Published::Unknown };
+        let Ok(stream) = self.connector.dial(Protocol::H1).await else { return Published::Unknown };
+        let (outcome, received) = exchange(stream, &bytes, DEADLINE).await;
+        let key = body_of(&received).and_then(PublicKey::of_set);
+        match (key, outcome.status()) {
+            (Some(key), _) => Published::Key(key),
+            (None, Some(_)) => Published::Nothing,
+            (None, None) => Published::Unknown,
+        }
     }
 }
 

@@ -39,7 +39,8 @@ enum Finished {
     Done(Box<Done>),
     /// Without a canary: to be run alone, later.
     Later(Job),
-    Skipped(Job, String),
+    /// Not sent, and why.
+    Skipped(Job, Verdict, String),
 }
 
 /// Attacks the gateway and fills the card.
@@ -57,7 +58,7 @@ pub async fn run(options: &Options) -> Result<ScoreCard, TortureError> {
     for over in &options.over {
         check(&gateway, *over, control, start, options.seed).await?;
     }
-    gateway.mint.public_key = gateway.public_key().await;
+    gateway.mint.public_key = gateway.published().await;
 
     let gateway = Arc::new(gateway);
     let mut finished = together(&gateway, jobs, options.concurrency, until).await;
@@ -173,12 +174,16 @@ async fn alone(
 
 async fn one(gateway: &Gateway, job: Job, until: Instant, alone: bool) -> Finished {
     if Instant::now() >= until {
-        return Finished::Skipped(job, "the time was up".to_owned());
+        return Finished::Skipped(job, Verdict::Skipped, "the time was up".to_owned());
     }
     let words = gateway.words(&job.value, &job.canary);
     let concrete = match Concrete::of(&job.case, job.over, &words, &gateway.mint) {
         Ok(concrete) => concrete,
-        Err(missing) => return Finished::Skipped(job, missing.to_string()),
+        Err(missing) => {
+            let nothing = missing.is_inapplicable();
+            let verdict = if nothing { Verdict::Inapplicable } else { Verdict::Skipped };
+            return Finished::Skipped(job, verdict, missing.to_string());
+        }
     };
     if !concrete.marked && !alone {
         return Finished::Later(job);
@@ -193,10 +198,10 @@ async fn one(gateway: &Gateway, job: Job, until: Instant, alone: bool) -> Finish
 
 /// The row of a job, with its number.
 fn row(finished: &Finished, sightings: &Sightings, secret: Option<&str>) -> (usize, Row) {
-    let (job, skipped) = match finished {
-        Finished::Done(done) => (&done.job, None),
-        Finished::Later(job) => (job, Some("not run")),
-        Finished::Skipped(job, why) => (job, Some(why.as_str())),
+    let (job, verdict, why) = match finished {
+        Finished::Done(done) => (&done.job, Verdict::Skipped, None),
+        Finished::Later(job) => (job, Verdict::Skipped, Some("not run")),
+        Finished::Skipped(job, verdict, why) => (job, *verdict, Some(why.as_str())),
     };
     let mut row = Row {
         class: job.class.to_string(),
@@ -208,8 +213,8 @@ fn row(finished: &Finished, sightings: &Sightings, secret: Option<&str>) -> (usi
         millis: 0,
         upstream: String::new(),
         upstream_count: 0,
-        verdict: Verdict::Skipped,
-        reasons: skipped.map(str::to_owned).into_iter().collect(),
+        verdict,
+        reasons: why.map(str::to_owned).into_iter().collect(),
         why: job.case.why.clone(),
         source: job.case.source.clone(),
     };

@@ -18,10 +18,22 @@ pub(super) struct Mint {
     /// The gateway's HS256 secret.
     pub secret: Option<Vec<u8>>,
     /// The first key that the gateway publishes.
-    pub public_key: Option<PublicKey>,
+    pub public_key: Published,
 }
 
-/// Why there is no such token; the reason that a case is skipped.
+/// What is known of the gateway's published keys.
+#[derive(Default)]
+pub(super) enum Published {
+    /// Nobody could be asked.
+    #[default]
+    Unknown,
+    /// It publishes none.
+    Nothing,
+    /// One of them.
+    Key(PublicKey),
+}
+
+/// Why there is no such token; the reason that a case is not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Missing {
     #[error("no token was given")]
@@ -30,8 +42,22 @@ pub(super) enum Missing {
     NoJwt,
     #[error("no secret was given")]
     Secret,
-    #[error("the gateway publishes no key")]
+    #[error("the published keys could not be asked for (over HTTP/1.1)")]
     PublicKey,
+    #[error("the gateway publishes no key")]
+    NothingPublished,
+    #[error("the token is not signed with a shared secret")]
+    NothingShared,
+}
+
+impl Missing {
+    /// Whether the case has nothing to attack, whatever is given.
+    pub(super) fn is_inapplicable(self) -> bool {
+        match self {
+            Self::NothingPublished | Self::NothingShared => true,
+            Self::Token | Self::NoJwt | Self::Secret | Self::PublicKey => false,
+        }
+    }
 }
 
 impl Mint {
@@ -65,7 +91,7 @@ impl Mint {
         let mut signature = match recipe.sign {
             Signer::Keep => signature.to_owned(),
             Signer::None => String::new(),
-            Signer::Secret => signed(&message, self.secret.as_deref().ok_or(Missing::Secret)?),
+            Signer::Secret => signed(&message, self.secret(valid)?),
             Signer::WrongSecret => {
                 signed(&message, b"a secret of thirty-two bytes and more: not the gateway's")
             }
@@ -83,7 +109,23 @@ impl Mint {
     }
 
     fn public_key(&self) -> Result<&PublicKey, Missing> {
-        self.public_key.as_ref().ok_or(Missing::PublicKey)
+        match &self.public_key {
+            Published::Unknown => Err(Missing::PublicKey),
+            Published::Nothing => Err(Missing::NothingPublished),
+            Published::Key(key) => Ok(key),
+        }
+    }
+
+    /// The secret that the valid token is signed with.
+    fn secret(&self, valid: &str) -> Result<&[u8], Missing> {
+        let header = valid.split('.').next().and_then(|segment| URL_SAFE_NO_PAD.decode(segment).ok());
+        let header: Value =
+            serde_json::from_slice(&header.unwrap_or_default()).map_err(|_| Missing::NoJwt)?;
+        let shared = header.get("alg").and_then(Value::as_str).is_some_and(|alg| alg.starts_with("HS"));
+        if !shared {
+            return Err(Missing::NothingShared);
+        }
+        self.secret.as_deref().ok_or(Missing::Secret)
     }
 }
 
@@ -182,7 +224,7 @@ mod tests {
     fn mint() -> Mint {
         let message = format!("{}.{}", encoded(r#"{"alg":"HS256"}"#), encoded(r#"{"sub":"a","exp":1}"#));
         let token = format!("{message}.{}", signed(&message, b"secret"));
-        Mint { valid: Some(token), secret: Some(b"secret".to_vec()), public_key: None }
+        Mint { valid: Some(token), secret: Some(b"secret".to_vec()), public_key: Published::Unknown }
     }
 
     fn made(recipe: &str) -> Result<String, Missing> {
@@ -231,6 +273,13 @@ mod tests {
     #[test]
     fn what_is_missing_is_said() {
         assert_eq!(made("sign = 'public-key'"), Err(Missing::PublicKey));
+        let recipe: TokenRecipe = toml::from_str("sign = 'secret'").unwrap();
+        let without = Mint { secret: None, ..mint() };
+        assert_eq!(without.make(&recipe, &WORDS), Err(Missing::Secret));
+        let other = format!("{}.e30.AA", encoded(r#"{"alg":"EdDSA"}"#));
+        let other = Mint { valid: Some(other), ..mint() };
+        assert_eq!(other.make(&recipe, &WORDS), Err(Missing::NothingShared));
+        assert!(Missing::NothingShared.is_inapplicable() && !Missing::Secret.is_inapplicable());
         let nothing = Mint::default();
         assert_eq!(nothing.make(&TokenRecipe::default(), &WORDS), Err(Missing::Token));
         let opaque = Mint { valid: Some("opaque".to_owned()), ..Mint::default() };

@@ -58,7 +58,7 @@ async fn a_careless_gateway_fails_and_is_told_why() {
     assert_eq!(verdict(&card, "path", "dot-segments[..]"), Verdict::Fail);
     assert_eq!(verdict(&card, "path", "plain[a]"), Verdict::Pass);
     assert_eq!(verdict(&card, "framing", "length-and-chunked[4]"), Verdict::Fail);
-    let lines = failing(&card, &[]).join("\n");
+    let lines = failing(&card).join("\n");
     assert!(lines.contains("the upstream saw 2, not nothing"), "{lines}");
     assert!(!card.json().unwrap().contains(TOKEN), "the card shows the token");
 }
