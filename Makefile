@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-open bench-revocation model clean setup setup-test
+.PHONY: help run tls-dev test check fmt bench bench-open bench-revocation model clean setup setup-test
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -22,6 +22,10 @@ run: setup ## build (release) and start on 127.0.0.1:8080; UPSTREAM=http://host:
 	@echo 'building; the first time takes some minutes' >&2
 	cargo build --release --locked
 	@exec scripts/run.sh
+
+tls-dev: setup ## make a certificate for localhost (and DOMAIN="a.test b.test") and say how to use it
+	cargo build --release --locked
+	@"$${CARGO_TARGET_DIR:-target}/release/gateward" tls-dev $(foreach name,$(DOMAIN),--name '$(name)')
 
 test: setup-test ## run every test; each brings its own PostgreSQL and Redis
 	@exec scripts/test.sh

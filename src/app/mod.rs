@@ -1,5 +1,6 @@
 //! The composition root: builds the parts from the configuration, in order, and stops them in order.
 
+mod dev_certificate;
 mod error;
 mod files;
 mod operator;
@@ -10,6 +11,7 @@ mod serve;
 mod signing_keys;
 mod tls;
 
+pub use dev_certificate::{DevCertificate, dev_certificate};
 pub use error::AppError;
 pub use operator::{MintOrder, Operator, migrate};
 pub use serve::serve;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{audit, completions, config, health, key, migrate, serve, session, token, user};
+use super::{audit, completions, config, health, key, migrate, serve, session, tls_dev, token, user};
 
 /// An authentication gateway: registers people, logs them in, and lets only requests with a token that is
 /// valid now reach the services behind it.
@@ -66,6 +66,8 @@ pub enum Command {
     Audit(audit::AuditCommand),
     /// Ask a running gateway whether it is ready
     Health(health::HealthArgs),
+    /// Make a certificate for trying TLS on this machine
+    TlsDev(tls_dev::TlsDevArgs),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
 }

@@ -11,6 +11,7 @@ pub mod key;
 pub mod migrate;
 pub mod serve;
 pub mod session;
+pub mod tls_dev;
 pub mod token;
 pub mod user;
 
