@@ -23,6 +23,10 @@ run: setup ## build (release) and start on 127.0.0.1:8080; UPSTREAM=http://host:
 	cargo build --release --locked
 	@exec scripts/run.sh
 
+tls-dev: setup ## make a certificate for localhost (and DOMAIN="a.test b.test") and say how to use it
+	cargo build --release --locked
+	@"$${CARGO_TARGET_DIR:-target}/release/gateward" tls-dev $(foreach name,$(DOMAIN),--name '$(name)')
+
 test: setup-test ## run every test; each brings its own PostgreSQL and Redis
 	@exec scripts/test.sh
 

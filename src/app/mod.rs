@@ -1,5 +1,6 @@
 //! The composition root: builds the parts from the configuration, in order, and stops them in order.
 
+mod dev_certificate;
 mod error;
 mod files;
 mod operator;
@@ -11,6 +12,7 @@ mod signing_keys;
 mod tls;
 mod upstreams;
 
+pub use dev_certificate::{DevCertificate, dev_certificate};
 pub use error::AppError;
 pub use operator::{MintOrder, Operator, migrate};
 pub use serve::serve;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{audit, completions, config, health, key, migrate, record, serve, session, token, torture, user};
+use super::{
+    audit, completions, config, health, key, migrate, record, serve, session, tls_dev, token, torture, user,
+};
 
 /// An authentication gateway: registers people, logs them in, and lets only requests with a token that is
 /// valid now reach the services behind it.
@@ -70,6 +72,8 @@ pub enum Command {
     Torture(torture::TortureArgs),
     /// Run the recording upstream that `torture` asks
     Record(record::RecordArgs),
+    /// Make a certificate for trying TLS on this machine
+    TlsDev(tls_dev::TlsDevArgs),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
 }

@@ -12,6 +12,7 @@ pub mod migrate;
 pub mod record;
 pub mod serve;
 pub mod session;
+pub mod tls_dev;
 pub mod token;
 pub mod torture;
 pub mod user;

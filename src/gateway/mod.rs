@@ -1,6 +1,7 @@
 //! The proxy: from bytes on a connection to a request at a service.
 //!
-//! In the order of a request: [`edge`](Edge) accepts the connection, `http1` reads each request head itself, with one
+//! In the order of a request: [`edge`](Edge) accepts the connection, `tls` shakes hands on it if there is a certificate,
+//! `http1` reads each request head itself, with one
 //! deadline, deciding on the raw bytes ([`request`]); only then pingora gets the very same bytes,
 //! and those of the body through `guarded_stream`, which judges them on their way.
 //! `proxy` is pingora's view: it asks `admission` whether the request may pass, and either answers

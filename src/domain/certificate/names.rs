@@ -42,6 +42,12 @@ impl CertificateNames {
         self.0.iter().any(|name| matches!(name, Name::Host(known) if known.eq_ignore_ascii_case(host)))
     }
 
+    /// Whether this very name is one of them, also one that begins with `*.`.
+    pub fn has(&self, name: &str) -> bool {
+        let name = name.parse().map(Name::Address).ok().or_else(|| Name::of_host(name));
+        name.is_some_and(|name| self.0.contains(&name))
+    }
+
     fn covers_by_wildcard(&self, host: &str) -> bool {
         let host = host_without_port(host);
         let host = host.strip_suffix('.').unwrap_or(host);

@@ -11,12 +11,10 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{RootCertStore, ServerConfig, version};
 
 use super::files::{Contents, TlsError};
-use super::server::{ClientAuth, OldestTls, TlsRules};
+use super::protocol::Protocol;
+use super::server::{ClientAuth, OldestTls, SecuredBy, TlsRules};
 use crate::domain::certificate::{CertificateNames, ServerCertificate, client_authorities};
 use crate::domain::clock::Timestamp;
-
-/// What is offered by ALPN, best first.
-const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
 
 /// A warning is due when less is left.
 const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -25,6 +23,7 @@ const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 pub(super) struct Entry {
     pub config: Arc<ServerConfig>,
     pub names: Arc<CertificateNames>,
+    pub by: Arc<SecuredBy>,
     pub not_after: Timestamp,
 }
 
@@ -39,6 +38,7 @@ impl Entries {
         // One key for the tickets of this set: those of an earlier one, with other authorities perhaps, end with it.
         let ticketer = ring::Ticketer::new().map_err(refused)?;
         let files = rules.certificates.iter().map(|files| files.chain.as_path());
+        let several = rules.certificates.len() > 1;
         let mut entries = Vec::new();
         for ((chain, key), path) in contents.certificates.iter().zip(files) {
             let unusable = |fault| TlsError::Unusable { path: path.to_owned(), fault };
@@ -53,12 +53,20 @@ impl Entries {
                 .map_err(refused)?
                 .with_client_cert_verifier(Arc::clone(&client))
                 .with_cert_resolver(Arc::new(SingleCertAndKey::from((**certificate.key()).clone())));
-            config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
-            config.ticketer = Arc::clone(&ticketer);
+            config.alpn_protocols = Protocol::names();
+            match rules.client_auth {
+                ClientAuth::None => config.ticketer = Arc::clone(&ticketer),
+                // A ticket would stand for a certificate that has expired meanwhile.
+                ClientAuth::Optional | ClientAuth::Required => config.send_tls13_tickets = 0,
+            }
             config.session_storage = Arc::new(NoServerSessionStorage {});
             entries.push(Entry {
                 config: Arc::new(config),
                 names: Arc::clone(certificate.names()),
+                by: Arc::new(SecuredBy {
+                    hsts: rules.hsts.clone(),
+                    hosts: several.then(|| Arc::clone(certificate.names())),
+                }),
                 not_after: certificate.not_after(),
             });
         }
@@ -78,11 +86,6 @@ impl Entries {
     /// Whether any of them is for this host.
     pub(super) fn cover(&self, host: &str) -> bool {
         self.0.iter().any(|entry| entry.names.covers(host))
-    }
-
-    /// Whether there is more than one.
-    pub(super) fn are_several(&self) -> bool {
-        self.0.len() > 1
     }
 
     /// The first name of each, and when it expires.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+use rustls::{AlertDescription, Error, PeerIncompatible};
 
 use crate::telemetry::HandshakeFailure;
 
@@ -13,9 +13,6 @@ pub(super) fn reason(error: &io::Error) -> HandshakeFailure {
     };
     match error {
         Error::NoCertificatesPresented => HandshakeFailure::NoClientCertificate,
-        Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
-            HandshakeFailure::Other
-        }
         Error::InvalidCertificate(_) => HandshakeFailure::BadClientCertificate,
         Error::PeerIncompatible(why) => match why {
             PeerIncompatible::SupportedVersionsExtensionRequired

@@ -45,12 +45,15 @@ pub enum TlsError {
     Refused(String),
 }
 
+/// What a file holds, wiped when it is dropped.
+type FileBytes = Zeroizing<Vec<u8>>;
+
 /// What the files hold. No `Debug`: private keys.
 pub(super) struct Contents {
     /// Chain and key of each certificate, in the order of the configuration.
-    pub certificates: Vec<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)>,
+    pub certificates: Vec<(FileBytes, FileBytes)>,
     /// The authorities of clients.
-    pub client_ca: Option<Zeroizing<Vec<u8>>>,
+    pub client_ca: Option<FileBytes>,
 }
 
 impl Contents {
@@ -78,7 +81,7 @@ impl Contents {
     }
 }
 
-fn read(path: &(impl AsRef<Path> + ?Sized)) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+fn read(path: &(impl AsRef<Path> + ?Sized)) -> Result<FileBytes, TlsError> {
     let path = path.as_ref();
     let unreadable = |source| TlsError::Unreadable { path: path.to_owned(), source };
     let mut bytes = Zeroizing::new(Vec::new());

@@ -11,27 +11,13 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::failure::reason;
+use super::protocol::Protocol;
 use super::server::{SecuredBy, Tls};
 use super::socket::TlsSocket;
 use crate::telemetry::HandshakeFailure;
 
 /// First byte of a TLS record that holds a handshake message (RFC 8446 section 5.1).
 const HANDSHAKE_RECORD: u8 = 22;
-
-/// What the client wants to speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
-    /// HTTP/1.1 or 1.0, also when it does not say.
-    Http1,
-}
-
-impl Protocol {
-    fn of(alpn: Option<&[u8]>) -> Self {
-        match alpn {
-            Some(_) | None => Self::Http1,
-        }
-    }
-}
 
 /// A connection behind its handshake.
 pub(super) struct Secured {
@@ -70,13 +56,12 @@ impl Tls {
             let Some(entry) = entries.choose(greeting.client_hello().server_name()) else {
                 return Err(Unsecured::Failed(HandshakeFailure::Other, None));
             };
-            let hosts = entries.are_several().then(|| Arc::clone(&entry.names));
-            (Arc::clone(&entry.config), SecuredBy { hsts: self.rules.hsts.clone(), hosts })
+            (Arc::clone(&entry.config), Arc::clone(&entry.by))
         };
         let stream = greeting.into_stream(config).await.map_err(failed)?;
         let protocol = Protocol::of(stream.get_ref().1.alpn_protocol());
         let socket = VirtualSocketStream::new(Box::new(TlsSocket::new(stream)));
-        Ok(Secured { stream: L4Stream::from(socket), protocol, by: Arc::new(by) })
+        Ok(Secured { stream: L4Stream::from(socket), protocol, by })
     }
 
     /// Whether a certificate in force is for this host.

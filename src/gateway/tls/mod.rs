@@ -5,7 +5,8 @@
 //! [`Tls::follow`] re-reads the files. [`redirect`] answers on the plain listener.
 //!
 //! Session tickets are those of rustls, whose key changes every six hours and with every reload; nothing is kept on our
-//! side, and early data (0-RTT), which can be replayed, is never offered. What this module does not do: ACME, OCSP
+//! side. Where clients show certificates there are none, so that each connection is judged anew. Early data (0-RTT), which
+//! can be replayed, is never offered. What this module does not do: ACME, OCSP
 //! stapling, certificate revocation lists.
 
 mod entries;
@@ -13,6 +14,7 @@ mod failure;
 mod files;
 mod follow;
 mod handshake;
+mod protocol;
 mod redirect;
 mod secured;
 mod server;

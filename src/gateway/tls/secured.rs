@@ -5,7 +5,8 @@ use pingora::protocols::l4::stream::Stream as L4Stream;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::handshake::{Protocol, Secured, Unsecured};
+use super::handshake::{Secured, Unsecured};
+use super::protocol::Protocol;
 use super::server::Tls;
 use crate::api::Problem;
 use crate::gateway::arrival::Client;

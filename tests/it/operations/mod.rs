@@ -14,5 +14,6 @@ mod prometheus;
 mod secrets;
 mod sessions;
 mod starting;
+mod tls;
 mod tokens;
 mod workplace;

@@ -1,10 +1,12 @@
 //! Certificates of clients: asked for, judged, never passed on.
 
+use rustls::HandshakeKind;
+
 use super::front::Front;
 use super::tls_front::{HOST, TlsFront, head};
 use crate::support::app::TestApp;
 use crate::support::raw::RawClient;
-use crate::support::tls::{Authority, TlsClient};
+use crate::support::tls::{Authority, TlsClient, handshake};
 
 /// The status of a request, if one is answered: over TLS 1.3 a client learns with its first read only that the
 /// gateway has refused its certificate.
@@ -38,6 +40,24 @@ async fn certificates_of_clients_are_demanded_or_judged_when_shown() {
         front.assert_metric(&failures("bad_client_certificate"), "4").await;
         let missing = if without.is_none() { "2" } else { "0" };
         front.assert_metric(&failures("no_client_certificate"), missing).await;
+    }
+}
+
+/// A ticket would stand for a certificate that has expired, or whose authority is no longer trusted.
+#[tokio::test]
+async fn every_connection_shows_its_certificate_anew() {
+    let people = Authority::new();
+    let file = people.file().display().to_string();
+    let front = TlsFront::with(&format!("tls.client_auth = 'required'\ntls.client_ca_file = '{file}'")).await;
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let config = front.client().version(version).shows(&people.client("ann.example")).config();
+        for _ in 0..2 {
+            let stream = handshake(config.clone(), front.app.address, HOST).await.unwrap();
+            assert_eq!(stream.get_ref().1.handshake_kind(), Some(HandshakeKind::Full), "{version:?}");
+            let mut client = RawClient::over(stream);
+            client.send(head("GET /public/x", &[])).await;
+            assert_eq!(client.read_response().await.unwrap().status, 200);
+        }
     }
 }
 

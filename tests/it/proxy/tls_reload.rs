@@ -124,7 +124,7 @@ async fn a_certificate_near_its_end_is_a_warning_and_its_end_a_metric() {
     let authority = Authority::new();
     let soon = OffsetDateTime::now_utc() + Duration::from_hours(13 * 24);
     let pair = authority.server_with(&["soon.example"], |params| params.not_after = soon);
-    let app = TestApp::embedded().tls(&[pair.clone()]).start().await;
+    let app = TestApp::embedded().tls(std::slice::from_ref(&pair)).start().await;
     let warning = app.wait_for_log(|line| line.contains("a certificate expires soon")).await;
     assert!(warning.contains("WARN") && warning.contains("soon.example"), "{warning}");
     let front = TlsFront { app, authority, pairs: vec![pair] };

@@ -111,12 +111,7 @@ impl Authority {
 
     /// A client that trusts it.
     pub fn trusted(&self) -> TlsClient {
-        TlsClient {
-            authority: self.issuer.der().clone(),
-            versions: vec![&version::TLS12, &version::TLS13],
-            protocols: Vec::new(),
-            certificate: None,
-        }
+        TlsClient::trusting(&self.file())
     }
 }
 
@@ -130,6 +125,16 @@ pub struct TlsClient {
 }
 
 impl TlsClient {
+    /// Trusts the authority in this PEM file.
+    pub fn trusting(authority: &Path) -> Self {
+        Self {
+            authority: leaf(authority),
+            versions: vec![&version::TLS12, &version::TLS13],
+            protocols: Vec::new(),
+            certificate: None,
+        }
+    }
+
     /// Speaks this version only.
     pub fn version(self, version: &'static SupportedProtocolVersion) -> Self {
         Self { versions: vec![version], ..self }
