@@ -101,6 +101,25 @@ fn target() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 1..7).prop_map(|pieces| pieces.concat())
 }
 
+/// The path of a rule, with some of its characters written as somebody somewhere takes them for the same, behind a
+/// detour or none.
+fn disguised(path: &str, detour: &str, tricks: &[(prop::sample::Index, usize)]) -> String {
+    const SLASHES: [&str; 12] =
+        ["%2f", "%2F", "%5c", "\\", "//", "/./", "/x/../", "/%2e/", "/x/..;/", "%252f", "%c0%af", ";/"];
+    let mut pieces: Vec<String> = path.chars().map(String::from).collect();
+    for (index, trick) in tricks {
+        let piece = index.get_mut(&mut pieces);
+        *piece = match (piece.bytes().next(), trick % 4) {
+            (Some(b'/'), _) => SLASHES[trick % SLASHES.len()].to_owned(),
+            (Some(byte), 0) => format!("%{byte:02x}"),
+            (Some(byte), 1) => format!("%25{byte:02X}"),
+            (Some(byte), 2) => format!("{};x", char::from(byte)),
+            _ => piece.clone(),
+        };
+    }
+    format!("{detour}{}", pieces.concat())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -111,6 +130,28 @@ proptest! {
         targets in proptest::collection::vec(target(), 10),
     ) {
         for target in &targets {
+            no_service_finds_another_route(&rules, target.as_bytes());
+        }
+    }
+
+    #[test]
+    fn no_disguise_of_a_protected_path_is_judged_public(
+        rules in rules(),
+        attempts in proptest::collection::vec(
+            (
+                any::<prop::sample::Index>(),
+                "|||/x|/x/\\.\\.|/x%2f\\.\\.|/%2e%2e|/\\.|/",
+                proptest::collection::vec((any::<prop::sample::Index>(), 0_usize..12), 1..3),
+            ),
+            10,
+        ),
+    ) {
+        let mut rules = rules;
+        if rules.iter().all(|rule| rule.path != "/") {
+            rules.push(rule("/", Access::Public));
+        }
+        for (index, detour, tricks) in &attempts {
+            let target = disguised(&index.get(&rules).path, detour, tricks);
             no_service_finds_another_route(&rules, target.as_bytes());
         }
     }
