@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use super::{
-    Cli, CliError, Command, audit, completions, config, health, key, migrate, serve, session, token, user,
+    Cli, CliError, Command, audit, completions, config, health, key, migrate, record, serve, session, token,
+    torture, user,
 };
 
 /// Runs the command; what it prints goes to standard output.
@@ -19,6 +20,8 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
     let result = match cli.command {
         Command::Config(command) => config::run(&command, global, &mut out),
         Command::Health(args) => health::run(&args, global, &mut out),
+        Command::Torture(args) => torture::run(&args, &mut out),
+        Command::Record(args) => record::run(&args, &mut out),
         Command::Completions(args) => completions::run(&args, &mut out),
         Command::Serve(args) => serve::run(&args, global),
         Command::Migrate(command) => migrate::run(&command, global, &mut out),

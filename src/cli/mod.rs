@@ -9,9 +9,11 @@ pub mod config;
 pub mod health;
 pub mod key;
 pub mod migrate;
+pub mod record;
 pub mod serve;
 pub mod session;
 pub mod token;
+pub mod torture;
 pub mod user;
 
 mod args;

@@ -50,7 +50,7 @@ pub enum BodyFraming {
 }
 
 /// One case: one request, or one per value of `vary`, and what is to come of it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     /// Unique in its file.
@@ -243,7 +243,7 @@ pub enum Next {
 }
 
 /// What is to come of a case.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// Any of these.

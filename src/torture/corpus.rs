@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::case::{Case, Class, Protocol};
+use super::frames;
 
 /// The files, by name.
 const FILES: &[(&str, &str)] = &[
@@ -88,7 +89,10 @@ fn problem(case: &Case) -> Option<&'static str> {
     let has_h1 = protocols.contains(&Protocol::H1);
     let has_h2 = protocols.contains(&Protocol::H2);
     let problems = [
-        (case.name.is_empty() || case.why.is_empty() || case.source.is_empty(), "name, why or source is empty"),
+        (
+            case.name.is_empty() || case.why.is_empty() || case.source.is_empty(),
+            "name, why or source is empty",
+        ),
         (protocols.is_empty(), "over is empty"),
         (case.raw.is_some() && case.frames.is_some(), "raw and frames exclude each other"),
         (structured && (case.raw.is_some() || case.frames.is_some()), "raw and frames say it all"),
@@ -99,7 +103,8 @@ fn problem(case: &Case) -> Option<&'static str> {
         (case.pause.is_some_and(|pause| pause > LONGEST_PAUSE), "the pause is longer than a second"),
         (case.expect.status.is_empty(), "expect.status is empty"),
     ];
-    problems.into_iter().find(|(wrong, _)| *wrong).map(|(_, problem)| problem)
+    let of_case = problems.into_iter().find(|(wrong, _)| *wrong).map(|(_, problem)| problem);
+    of_case.or_else(|| case.frames.iter().flatten().find_map(frames::problem))
 }
 
 #[cfg(test)]

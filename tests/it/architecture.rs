@@ -22,7 +22,10 @@ use crate::support::rust_source::{NamedPath, Token, paths, tokens};
 /// A part of the crate and the parts that it may import besides itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["app", "gateway", "api", "actors", "store", "live", "config", "telemetry", "domain", "torture"]),
+    (
+        "cli",
+        &["app", "gateway", "api", "actors", "store", "live", "config", "telemetry", "domain", "torture"],
+    ),
     ("app", &["gateway", "api", "actors", "store", "live", "config", "telemetry", "domain"]),
     ("gateway", &["api", "actors", "live", "domain", "telemetry"]),
     ("api", &["actors", "live", "domain", "telemetry"]),

@@ -20,3 +20,4 @@ mod replication;
 mod store_contract;
 mod support;
 mod support_checks;
+mod torture;

@@ -1,0 +1,123 @@
+//! Every case of the corpus, judged by the answer and by what the upstream saw.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use gateward::torture::{Options, Protocol, Recorder, ScoreCard, Verdict};
+use tokio::task::JoinHandle;
+
+use crate::support::app::TestApp;
+
+const SECRET: &str = "a secret of more than thirty-two bytes, for tests";
+
+/// How many requests the corpus makes at least, over all protocols that the program speaks.
+const LEAST: usize = 12;
+
+/// The protocols that the program speaks to clients.
+const SPOKEN: &[Protocol] = &[Protocol::H1];
+
+/// The recorder that the program brings. Ends with the test.
+pub(super) struct Recording {
+    pub(super) address: SocketAddr,
+    pub(super) control: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Recording {
+    pub(super) async fn start() -> Self {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let recorder = Recorder::bind(any, any).await.unwrap();
+        let (address, control) = (recorder.address(), recorder.control_address());
+        Self { address, control, task: tokio::spawn(recorder.run()) }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub(super) fn options(app: &TestApp, recording: &Recording, token: &str) -> Options {
+    Options {
+        target: format!("http://{}", app.address).parse().unwrap(),
+        public: "/public".to_owned(),
+        protected: "/private".to_owned(),
+        token: Some(token.to_owned().into()),
+        secret: Some(SECRET.as_bytes().to_vec().into()),
+        recorder: recording.control,
+        classes: Vec::new(),
+        over: SPOKEN.to_vec(),
+        insecure: false,
+        allow_remote: false,
+        now: i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap(),
+        seed: u64::from(app.pid()),
+        concurrency: 8,
+        total: Duration::from_secs(120),
+    }
+}
+
+/// The rows that did not pass, except those skipped for these reasons.
+pub(super) fn failing(card: &ScoreCard, accepted: &[&str]) -> Vec<String> {
+    let skipped = |reasons: &[String]| reasons.iter().all(|reason| accepted.contains(&reason.as_str()));
+    card.rows
+        .iter()
+        .filter(|row| row.verdict != Verdict::Pass)
+        .filter(|row| row.verdict != Verdict::Skipped || !skipped(&row.reasons))
+        .map(|row| {
+            format!(
+                "{} {} {} {}: sent {}, answered {}, the upstream saw {}: {}",
+                row.verdict.as_str(),
+                row.class,
+                row.case,
+                row.over,
+                row.sent,
+                row.answered,
+                row.upstream,
+                row.reasons.join("; ")
+            )
+        })
+        .collect()
+}
+
+/// The program with a public and a protected prefix in front of the recorder, and a token.
+async fn attacked(recording: &Recording, more: &str) -> (TestApp, String) {
+    let app = TestApp::embedded()
+        .upstream(&recording.address.to_string())
+        .route("/private", "authenticated")
+        .config(more)
+        .start()
+        .await;
+    let (_, token) = app.new_person().await;
+    (app, token)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_passes_every_case_of_the_corpus() {
+    let recording = Recording::start().await;
+    let shared = format!("token.algorithm = 'HS256'\ntoken.secret = '{SECRET}'");
+    let (app, token) = attacked(&recording, &shared).await;
+    let card = gateward::torture::run(&options(&app, &recording, &token)).await.unwrap();
+    // A shared secret is not published: those cases run in the test below.
+    let failing = failing(&card, &["the gateway publishes no key"]);
+    assert!(failing.is_empty(), "{} of {}:\n{}", failing.len(), card.rows.len(), failing.join("\n"));
+    let sent = card.total().sent();
+    assert!(sent >= LEAST, "only {sent} requests");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn published_keys_are_no_secrets() {
+    let recording = Recording::start().await;
+    for algorithm in ["EdDSA", "ES256", "RS256"] {
+        let (app, token) = attacked(&recording, &format!("token.algorithm = '{algorithm}'")).await;
+        let mut options = options(&app, &recording, &token);
+        options.secret = None;
+        options.classes = TOKEN_CLASSES.iter().map(|class| (*class).to_owned()).collect();
+        let card = gateward::torture::run(&options).await.unwrap();
+        let failing = failing(&card, &["no secret was given"]);
+        assert!(failing.is_empty(), "{algorithm}:\n{}", failing.join("\n"));
+    }
+}
+
+/// The classes whose cases sign.
+const TOKEN_CLASSES: &[&str] = &["signature"];

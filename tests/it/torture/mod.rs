@@ -1,0 +1,4 @@
+//! The attack corpus against the program, with the recorder behind it.
+
+mod card;
+mod recording;
