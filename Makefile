@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-open bench-revocation model clean setup setup-test
+.PHONY: help run test check fmt bench bench-open bench-revocation model torture-peers clean setup setup-test
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -47,6 +47,10 @@ bench-revocation: setup-test ## measure how soon ends are known elsewhere, and a
 model: setup-test ## check the model of the revocation feed further than the tests do (release, minutes)
 	GATEWARD_MODEL_FAULTS=$(or $(FAULTS),2) GATEWARD_MODEL_STEPS=$(or $(STEPS),9) \
 	  cargo test --release --locked --test it -- model::feed::no_replica --nocapture
+
+torture-peers: setup ## the score card of this gateway, nginx and HAProxy (both must be installed), as a table
+	cargo build --release --locked
+	@scripts/torture-peers.sh
 
 clean: ## remove what was built (accounts and keys in .gateward/ stay)
 	cargo clean

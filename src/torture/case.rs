@@ -284,6 +284,11 @@ impl Expect {
         self.statuses(over).iter().all(|status| *status >= 400)
     }
 
+    /// Whether a refusal is expected, or would do.
+    pub fn allows_refusal(&self, over: Protocol) -> bool {
+        self.statuses(over).iter().any(|status| *status >= 400)
+    }
+
     /// What the upstream is to see over this protocol.
     pub fn upstream(&self, over: Protocol) -> Upstream {
         let refusal = self.is_refusal(over);

@@ -104,7 +104,7 @@ fn problem(case: &Case) -> Option<&'static str> {
         (case.expect.status.is_empty(), "expect.status is empty"),
     ];
     let of_case = problems.into_iter().find(|(wrong, _)| *wrong).map(|(_, problem)| problem);
-    of_case.or_else(|| case.frames.iter().flatten().find_map(frames::problem))
+    of_case.or_else(|| case.frames.iter().flatten().find_map(|frame| frames::problem(frame, &case.vary)))
 }
 
 #[cfg(test)]

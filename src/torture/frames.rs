@@ -1,5 +1,7 @@
 //! HTTP/2 frames (RFC 9113, section 4.1) as a case wants them, well-formed or not.
 
+use std::time::Duration;
+
 use super::case::{Frame, NameOrNumber};
 use super::client::{Frames, literal};
 use super::placeholders::Words;
@@ -26,6 +28,9 @@ const PAYLOAD: usize = 16_384;
 /// All frames of a case; a flood is cut off here.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
+/// How long to stay after the answer: a frame that is wrong may be looked at later.
+const LINGER: Duration = Duration::from_millis(80);
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
@@ -49,7 +54,7 @@ pub(super) fn request(fields: &[(Vec<u8>, Vec<u8>)], body: &[u8]) -> Frames {
         let last = if parts.peek().is_none() { END_STREAM } else { 0 };
         write(&mut bytes, DATA, last, 1, part, part.len());
     }
-    Frames { bytes, stream: Some(1) }
+    Frames { bytes, stream: Some(1), linger: Duration::ZERO }
 }
 
 /// The frames of a case. The stream whose answer counts is that of the last HEADERS frame.
@@ -70,7 +75,7 @@ pub(super) fn written(frames: &[Frame], rounds: u32, words: &Words) -> Frames {
             let claimed = frame.length.and_then(|length| usize::try_from(length).ok());
             for _ in 0..frame.repeat.unwrap_or(1) {
                 if bytes.len() > MOST_BYTES {
-                    return Frames { bytes, stream: judged };
+                    return Frames { bytes, stream: judged, linger: LINGER };
                 }
                 write(&mut bytes, kind, flags, stream, &payload, claimed.unwrap_or(payload.len()));
             }
@@ -79,17 +84,20 @@ pub(super) fn written(frames: &[Frame], rounds: u32, words: &Words) -> Frames {
             }
         }
     }
-    Frames { bytes, stream: judged }
+    Frames { bytes, stream: judged, linger: LINGER }
 }
 
 /// What is wrong with a frame of the corpus, if anything.
-pub(super) fn problem(frame: &Frame) -> Option<&'static str> {
+pub(super) fn problem(frame: &Frame, vary: &[String]) -> Option<&'static str> {
+    let is_hex =
+        |value: &str| frame.payload.as_deref().is_none_or(|text| hex(&text.replace("{v}", value)).is_some());
+    let is_hex = if vary.is_empty() { is_hex("") } else { vary.iter().all(|value| is_hex(value)) };
     let said = [frame.headers.is_some(), frame.payload.is_some(), frame.text.is_some()];
     let problems = [
         (kind(&frame.kind).is_none(), "a frame has an unknown type"),
         (flags(&frame.flags).is_none(), "a frame has an unknown flag"),
         (said.iter().filter(|said| **said).count() > 1, "headers, payload and text exclude each other"),
-        (frame.payload.as_deref().is_some_and(|text| hex(text).is_none()), "a payload is not hexadecimal"),
+        (!is_hex, "a payload is not hexadecimal"),
         (frame.length.is_some_and(|length| length >= 1 << 24), "a length has more than 24 bits"),
     ];
     problems.into_iter().find(|(wrong, _)| *wrong).map(|(_, problem)| problem)
@@ -124,7 +132,7 @@ fn payload(frame: &Frame, words: &Words) -> Vec<u8> {
     if let Some(text) = &frame.text {
         return words.bytes(text);
     }
-    frame.payload.as_deref().and_then(hex).unwrap_or_default()
+    frame.payload.as_deref().and_then(|text| hex(&words.text(text))).unwrap_or_default()
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
@@ -201,14 +209,14 @@ mod tests {
 
     #[test]
     fn wrong_frames_are_found() {
-        assert_eq!(problem(&frame("type = 'DATA'\nflags = 'END_STREAM'")), None);
+        assert_eq!(problem(&frame("type = 'DATA'\nflags = 'END_STREAM'"), &[]), None);
         for wrong in [
             "type = 'DADA'",
             "type = 0\nflags = 'END'",
             "type = 0\npayload = '0'",
             "type = 0\npayload = 'xy'",
         ] {
-            assert!(problem(&frame(wrong)).is_some(), "{wrong}");
+            assert!(problem(&frame(wrong), &[]).is_some(), "{wrong}");
         }
     }
 }

@@ -54,7 +54,9 @@ pub async fn run(options: &Options) -> Result<ScoreCard, TortureError> {
     let recorder = |error: super::client::ControlError| TortureError::Recorder(error.to_string());
     control.reset().await.map_err(recorder)?;
     let start = control.position().await.map_err(recorder)?;
-    check(&gateway, control, start, options.seed).await?;
+    for over in &options.over {
+        check(&gateway, *over, control, start, options.seed).await?;
+    }
     gateway.mint.public_key = gateway.public_key().await;
 
     let gateway = Arc::new(gateway);
@@ -89,12 +91,22 @@ async fn connector(options: &Options) -> Result<Connector, TortureError> {
 
 /// Whether verdicts would mean anything: the public route leads to the recorder, the protected one needs the
 /// token, and the token is valid.
-async fn check(gateway: &Gateway, control: Control, start: usize, seed: u64) -> Result<(), TortureError> {
-    let [open, refused, admitted] = [0, 1, 2].map(|number| canary(seed, BEFORE.saturating_add(number)));
-    let answer = gateway.good(Protocol::H1, &open).await;
-    let without = gateway.protected(Protocol::H1, &refused, false).await;
+async fn check(
+    gateway: &Gateway,
+    over: Protocol,
+    control: Control,
+    start: usize,
+    seed: u64,
+) -> Result<(), TortureError> {
+    let first = match over {
+        Protocol::H1 => BEFORE,
+        Protocol::H2 => BEFORE.saturating_add(16),
+    };
+    let [open, refused, admitted] = [0, 1, 2].map(|number| canary(seed, first.saturating_add(number)));
+    let answer = gateway.good(over, &open).await;
+    let without = gateway.protected(over, &refused, false).await;
     let with = match gateway.mint.valid {
-        Some(_) => Some(gateway.protected(Protocol::H1, &admitted, true).await),
+        Some(_) => Some(gateway.protected(over, &admitted, true).await),
         None => None,
     };
     let records = control.since(start).await.map_err(|error| TortureError::Recorder(error.to_string()))?;

@@ -29,11 +29,15 @@ impl<'a> Sightings<'a> {
     pub(super) fn of(records: &'a [Record]) -> Self {
         let mut by_canary: HashMap<Vec<u8>, Vec<&'a Record>> = HashMap::new();
         for record in records {
-            for at in memchr::memmem::find_iter(&record.raw, PREFIX) {
-                let word = record.raw.get(at..at.saturating_add(LENGTH)).unwrap_or_default();
-                let seen = by_canary.entry(word.to_vec()).or_default();
-                if seen.last().is_none_or(|last| last.seq != record.seq) {
-                    seen.push(record);
+            // A word may be cut by the framing of chunks.
+            let content = record.content().unwrap_or_default();
+            for bytes in [&record.raw, &content] {
+                for at in memchr::memmem::find_iter(bytes, PREFIX) {
+                    let word = bytes.get(at..at.saturating_add(LENGTH)).unwrap_or_default();
+                    let seen = by_canary.entry(word.to_vec()).or_default();
+                    if seen.last().is_none_or(|last| last.seq != record.seq) {
+                        seen.push(record);
+                    }
                 }
             }
         }

@@ -29,6 +29,8 @@ pub(in crate::torture) struct Frames {
     pub bytes: Vec<u8>,
     /// The stream whose answer counts.
     pub stream: Option<u32>,
+    /// How long to stay after its end for a GOAWAY.
+    pub linger: Duration,
 }
 
 /// What a reader has learnt.
@@ -58,7 +60,7 @@ pub(in crate::torture) async fn talk(stream: Stream, frames: &Frames, deadline: 
     };
     let mut seen = Seen::default();
     let end = {
-        let reading = read(&mut reader, frames.stream, &acks, &mut seen, began + deadline);
+        let reading = read(&mut reader, frames, &acks, &mut seen, began + deadline);
         tokio::pin!(sending, reading);
         tokio::select! {
             end = &mut reading => end,
@@ -78,19 +80,21 @@ pub(in crate::torture) async fn talk(stream: Stream, frames: &Frames, deadline: 
 
 async fn read(
     reader: &mut (impl AsyncRead + Unpin),
-    stream: Option<u32>,
+    frames: &Frames,
     acks: &mpsc::Sender<Vec<u8>>,
     seen: &mut Seen,
-    until: Instant,
+    mut until: Instant,
 ) -> End {
+    let stream = frames.stream;
+    let mut all_ended = false;
     let mut block: Vec<u8> = Vec::new();
     let mut block_ends_stream = false;
     loop {
-        let until = if stream.is_some() { until } else { until.min(Instant::now() + QUIET) };
-        let frame = match timeout_at(until, frame(reader)).await {
+        let quiet = if stream.is_some() { until } else { until.min(Instant::now() + QUIET) };
+        let frame = match timeout_at(quiet, frame(reader)).await {
             Ok(Some(frame)) => frame,
             Ok(None) => return End::Closed,
-            Err(_) => return if stream.is_some() { End::Late } else { End::Open },
+            Err(_) => return if stream.is_some() && !all_ended { End::Late } else { End::Open },
         };
         let judged = stream.is_some_and(|stream| stream == frame.stream);
         let mut ended = false;
@@ -126,7 +130,11 @@ async fn read(
             _ => {}
         }
         if judged && ended {
-            return End::Open;
+            if frames.linger.is_zero() {
+                return End::Open;
+            }
+            all_ended = true;
+            until = until.min(Instant::now() + frames.linger);
         }
     }
 }

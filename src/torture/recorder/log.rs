@@ -43,6 +43,27 @@ impl Record {
         let end = if self.head_length == 0 { self.raw.len() } else { self.head_length };
         self.raw.get(..end).unwrap_or(&self.raw)
     }
+
+    /// The body without the framing of chunks, as far as it arrived; `None` when it has no such framing.
+    pub fn content(&self) -> Option<Vec<u8>> {
+        let head = String::from_utf8_lossy(self.head()).to_ascii_lowercase();
+        let chunked =
+            head.lines().any(|line| line.starts_with("transfer-encoding") && line.contains("chunked"));
+        let mut rest = self.raw.get(self.head_length..).filter(|_| chunked && self.head_length > 0)?;
+        let mut content = Vec::new();
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let (line, after) = rest.split_at(end.saturating_add(1));
+            let text = String::from_utf8_lossy(line);
+            let size = text.split(';').next().unwrap_or_default().trim();
+            let Ok(size) = usize::from_str_radix(size, 16) else { break };
+            content.extend_from_slice(after.get(..size).unwrap_or(after));
+            rest = after.get(size.saturating_add(2)..).unwrap_or_default();
+            if size == 0 {
+                break;
+            }
+        }
+        Some(content)
+    }
 }
 
 /// Some records: the JSON of the control listener.
@@ -214,6 +235,25 @@ mod tests {
             }
         }
         assert_eq!(seen, 100);
+    }
+
+    #[test]
+    fn content_is_what_chunks_hold() {
+        let record = |raw: &str| {
+            let log = Log::default();
+            let seq = log.begin(0);
+            log.append(seq, raw.as_bytes());
+            let (head, _) = raw.split_once("\r\n\r\n").unwrap();
+            log.head_ended(seq, &raw.as_bytes()[..head.len() + 4]);
+            log.page(0).records.remove(0).content()
+        };
+        let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for (body, content) in
+            [("2\r\nhe\r\n3;x\r\nllo\r\n0\r\n\r\n", "hello"), ("5\r\nhel", "hel"), ("x", ""), ("", "")]
+        {
+            assert_eq!(record(&format!("{head}{body}")), Some(content.as_bytes().to_vec()), "{body:?}");
+        }
+        assert_eq!(record("POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\na"), None);
     }
 
     #[test]
