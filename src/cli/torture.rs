@@ -28,6 +28,9 @@ Verdicts: `pass`: answered as expected, and the upstream saw what it should. `di
 the upstream saw nothing that it should not. `fail`: the upstream saw what it should not, or the gateway did not \
 answer the next good request. `skipped`: a case whose token could not be made, or the time was up.
 
+--json prints {passed, total, classes, rows}: total and each of classes are {pass, differs, fail, skipped}; a row is \
+{class, case, over, sent, answered, status, millis, upstream, upstream_count, verdict, reasons, why, source}.
+
 Exits with 0 when everything passed and nothing was skipped, else with 1. Run it against gateways of your own \
 only: it sends some thousand attacks in seconds.";
 

@@ -101,3 +101,62 @@ fn answers(received: &[u8], to_head: bool, closed: bool) -> Vec<Answer> {
     }
     answers
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const BAD: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+
+    /// What becomes of a request to a server that says this and then stays, or closes.
+    async fn outcome(said: &[u8], stays: bool, linger: Duration) -> Outcome {
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        theirs.write_all(said).await.unwrap();
+        let kept = stays.then_some(theirs);
+        let bytes = Bytes { parts: vec![vec![b'x']], pause: Duration::ZERO, to_head: false, linger };
+        let (outcome, _) = exchange(Box::new(ours), &bytes, Duration::from_millis(100)).await;
+        drop(kept);
+        outcome
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_in_each_of_its_ways() {
+        let (at_once, later) = (Duration::ZERO, Duration::from_millis(50));
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n".as_slice();
+        for (said, stays, linger, statuses, end) in [
+            (OK.to_vec(), true, at_once, &[200][..], End::Open),
+            (OK.to_vec(), true, later, &[200], End::Open),
+            (BAD.to_vec(), false, later, &[400], End::Closed),
+            ([OK, BAD].concat(), false, later, &[200, 400], End::Closed),
+            ([interim, OK].concat(), true, at_once, &[200], End::Open),
+            (OK[..20].to_vec(), true, later, &[], End::Late),
+            (Vec::new(), false, later, &[], End::Closed),
+            (b"<html>".to_vec(), false, later, &[], End::Closed),
+        ] {
+            let outcome = outcome(&said, stays, linger).await;
+            let text = said.escape_ascii();
+            assert_eq!((outcome.statuses.as_slice(), &outcome.end), (statuses, &end), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn parts_arrive_with_a_pause_between_them() {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let pause = Duration::from_millis(30);
+        let parts = vec![b"ab".to_vec(), b"cd".to_vec()];
+        let bytes = Bytes { parts, pause, to_head: false, linger: Duration::ZERO };
+        let server = async {
+            let mut part = [0; 8];
+            let first = theirs.read(&mut part).await.unwrap();
+            let began = Instant::now();
+            let second = theirs.read(&mut part).await.unwrap();
+            theirs.write_all(OK).await.unwrap();
+            (first, second, began.elapsed() >= pause / 2)
+        };
+        let (seen, (outcome, _)) =
+            tokio::join!(server, exchange(Box::new(ours), &bytes, Duration::from_secs(5)));
+        assert_eq!(seen, (2, 2, true));
+        assert_eq!(outcome.statuses, [200]);
+    }
+}

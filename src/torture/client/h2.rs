@@ -188,3 +188,64 @@ async fn frame(reader: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
     tokio::io::copy(&mut beyond, &mut tokio::io::sink()).await.ok()?;
     Some(Frame { kind, flags, stream, payload })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADERS_200: &[u8] = &[0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88];
+    const DATA_END: &[u8] = &[0, 0, 2, 0, 1, 0, 0, 0, 1, b'o', b'k'];
+    const RESET: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 1];
+    const SERVER_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+    fn goaway(last: u8, code: u8) -> Vec<u8> {
+        vec![0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, last, 0, 0, 0, code]
+    }
+
+    /// What becomes of a request to a server that says this and then stays, or closes.
+    async fn outcome(said: &[u8], stays: bool, linger: Duration) -> Outcome {
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        theirs.write_all(said).await.unwrap();
+        let kept = stays.then_some(theirs);
+        let frames = Frames { bytes: vec![0; 9], stream: Some(1), linger };
+        let outcome = talk(Box::new(ours), &frames, Duration::from_millis(100)).await;
+        drop(kept);
+        outcome
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_in_each_of_its_ways() {
+        for (said, stays, statuses, end) in [
+            ([SERVER_SETTINGS, HEADERS_200, DATA_END].concat(), true, &[200][..], End::Open),
+            ([HEADERS_200, RESET].concat(), true, &[200], End::Reset(1)),
+            (RESET.to_vec(), true, &[], End::Reset(1)),
+            (goaway(0, 1), true, &[], End::GoAway(1)),
+            // Without an error, the streams up to the last are still answered.
+            ([goaway(1, 0).as_slice(), HEADERS_200, DATA_END].concat(), true, &[200], End::GoAway(0)),
+            (goaway(0, 0), true, &[], End::GoAway(0)),
+            (HEADERS_200.to_vec(), true, &[200], End::Late),
+            (HEADERS_200.to_vec(), false, &[200], End::Closed),
+            (Vec::new(), false, &[], End::Closed),
+        ] {
+            let outcome = outcome(&said, stays, Duration::ZERO).await;
+            assert_eq!((outcome.statuses.as_slice(), &outcome.end), (statuses, &end), "{said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_lingers_sees_the_error_after_the_answer() {
+        let said = [HEADERS_200, DATA_END, &goaway(1, 1)].concat();
+        assert_eq!(outcome(&said, true, Duration::ZERO).await.end, End::Open);
+        let lingered = outcome(&said, true, Duration::from_millis(50)).await;
+        assert_eq!((lingered.statuses.as_slice(), lingered.end), (&[200][..], End::GoAway(1)));
+    }
+
+    #[tokio::test]
+    async fn padding_and_priority_are_no_part_of_a_field_block() {
+        // 3 bytes of padding, 5 of priority, and the block in two frames.
+        let head = [0, 0, 11, 1, 0x29, 0, 0, 0, 1, 3, 0, 0, 0, 0, 0, 0x48, 0x03, 1, 2, 3];
+        let rest = [0, 0, 3, 9, 4, 0, 0, 0, 1, b'4', b'3', b'1'];
+        let outcome = outcome(&[&head[..], &rest].concat(), true, Duration::ZERO).await;
+        assert_eq!((outcome.statuses.as_slice(), outcome.end), (&[431][..], End::Open));
+    }
+}

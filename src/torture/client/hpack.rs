@@ -134,7 +134,7 @@ mod tests {
             // C.5.1: 302 as it is.
             (&[0x48, 0x03, 0x33, 0x30, 0x32], Some(302)),
             (&[0x20, 0x3f, 0xe1, 0x1f, 0x08, 0x03, b'4', b'3', b'1'], Some(431)),
-            (&[0x08, 0x82, 0x68, 0x01], Some(400)),
+            (&[0x08, 0x82, 0x68, 0x01], Some(401)),
             (&literal(b":status", b"503"), Some(503)),
             (&[literal(b"a", b"b"), literal(b":status", b"418")].concat(), Some(418)),
             (&[0x48, 0x03, 0x33], None),

@@ -13,8 +13,8 @@ const SECRET: &str = "a secret of more than thirty-two bytes, for tests";
 /// How many requests the corpus makes at least, over all protocols that the program speaks.
 const LEAST: usize = 12;
 
-/// The protocols that the program speaks to clients.
-const SPOKEN: &[Protocol] = &[Protocol::H1];
+/// What tells the program to speak HTTP/2 without TLS; when it does, the corpus runs over both protocols.
+const HTTP2: Option<&str> = None; // Some("server.h2c = true")
 
 /// The recorder that the program brings. Ends with the test.
 pub(super) struct Recording {
@@ -59,7 +59,9 @@ pub(super) fn options_at(gateway: SocketAddr, recorder: SocketAddr, token: Optio
 }
 
 fn options(app: &TestApp, recording: &Recording, token: &str) -> Options {
-    Options { over: SPOKEN.to_vec(), ..options_at(app.address, recording.control, Some(token)) }
+    let mut over = vec![Protocol::H1];
+    over.extend(HTTP2.map(|_| Protocol::H2));
+    Options { over, ..options_at(app.address, recording.control, Some(token)) }
 }
 
 /// The rows that did not pass, except those skipped for these reasons.
@@ -91,6 +93,7 @@ async fn attacked(recording: &Recording, more: &str) -> (TestApp, String) {
         .upstream(&recording.address.to_string())
         .route("/private", "authenticated")
         .config(more)
+        .config(HTTP2.unwrap_or_default())
         .start()
         .await;
     let (_, token) = app.new_person().await;
