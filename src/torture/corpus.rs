@@ -8,9 +8,28 @@ use super::frames;
 
 /// The files, by name.
 const FILES: &[(&str, &str)] = &[
+    ("algorithm", include_str!("corpus/algorithm.toml")),
+    ("bodies", include_str!("corpus/bodies.toml")),
+    ("claims", include_str!("corpus/claims.toml")),
+    ("cookies", include_str!("corpus/cookies.toml")),
+    ("forwarding_headers", include_str!("corpus/forwarding_headers.toml")),
     ("framing", include_str!("corpus/framing.toml")),
+    ("header_lines", include_str!("corpus/header_lines.toml")),
+    ("hop_by_hop", include_str!("corpus/hop_by_hop.toml")),
+    ("host", include_str!("corpus/host.toml")),
+    ("http2", include_str!("corpus/http2.toml")),
+    ("identity_headers", include_str!("corpus/identity_headers.toml")),
+    ("method", include_str!("corpus/method.toml")),
     ("path", include_str!("corpus/path.toml")),
+    ("refused_body", include_str!("corpus/refused_body.toml")),
+    ("request_line", include_str!("corpus/request_line.toml")),
     ("signature", include_str!("corpus/signature.toml")),
+    ("slow", include_str!("corpus/slow.toml")),
+    ("token_header", include_str!("corpus/token_header.toml")),
+    ("token_keys", include_str!("corpus/token_keys.toml")),
+    ("token_size", include_str!("corpus/token_size.toml")),
+    ("two_tokens", include_str!("corpus/two_tokens.toml")),
+    ("upgrade", include_str!("corpus/upgrade.toml")),
 ];
 
 /// A longer pause at a `{pause}` would run into the deadline of a case.
