@@ -223,6 +223,8 @@ fn limits(server: &ServerSettings) -> EdgeLimits {
         keepalive_timeout: server.keepalive_timeout,
         body_timeout: server.body_timeout,
         write_timeout: server.write_timeout,
+        max_streams: server.max_streams,
+        h2c: server.h2c,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use http::HeaderMap;
 use parking_lot::Mutex;
 
 use super::arrival::Arrival;
@@ -17,6 +18,8 @@ pub struct ClientConnection {
     left: Mutex<Option<LeftOpen>>,
     /// How far the answer to the open request is: a [`Progress`].
     progress: AtomicU8,
+    /// Of the answer.
+    trailers: Mutex<Option<HeaderMap>>,
 }
 
 /// How far an answer is.
@@ -58,7 +61,7 @@ pub struct Passed {
 impl ClientConnection {
     /// A connection without a request.
     pub fn new(requests: &OpenRequests) -> Self {
-        Self { open: requests.connection(), left: Mutex::new(None), progress: AtomicU8::new(0) }
+        Self { open: requests.connection(), left: Mutex::new(None), progress: AtomicU8::new(0), trailers: Mutex::new(None) }
     }
 
     /// The next request begins.
@@ -80,6 +83,16 @@ impl ClientConnection {
             upgraded if upgraded == Progress::Upgraded as u8 => Duration::ZERO,
             _ => Duration::from_secs(1),
         }
+    }
+
+    /// The trailers of the answer, which the proxy library would not write.
+    pub fn set_trailers(&self, trailers: HeaderMap) {
+        *self.trailers.lock() = Some(trailers);
+    }
+
+    /// Those trailers, once.
+    pub fn take_trailers(&self) -> Option<HeaderMap> {
+        self.trailers.lock().take()
     }
 
     /// A request was dropped in this state.

@@ -19,6 +19,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::arrival::Client;
 use super::guarded_stream::GuardedStream;
+use super::http2::speaks_http2;
 use super::proxy::Gateway;
 use super::request::HeadLimits;
 use crate::telemetry::ConnectionRefusal;
@@ -38,6 +39,10 @@ pub struct EdgeLimits {
     pub body_timeout: Duration,
     /// The same of an answer.
     pub write_timeout: Duration,
+    /// Streams at once on a connection of HTTP/2.
+    pub max_streams: u32,
+    /// Whether HTTP/2 is served without TLS, to clients that begin with it.
+    pub h2c: bool,
 }
 
 /// After an accept that failed, usually for want of file descriptors.
@@ -51,6 +56,8 @@ pub struct Edge {
     pub(super) gateway: Gateway,
     pub(super) limits: EdgeLimits,
     connections: Arc<Semaphore>,
+    /// Streams of HTTP/2 at once, of all connections: as many as connections, each of which is a request too.
+    pub(super) streams: Arc<Semaphore>,
 }
 
 impl Edge {
@@ -65,7 +72,8 @@ impl Edge {
         let mut proxy = HttpProxy::new(gateway.clone(), Arc::new(conf));
         proxy.handle_init_modules();
         let connections = Arc::new(Semaphore::new(limits.max_connections));
-        Self { proxy: Arc::new(proxy), gateway, limits, connections }
+        let streams = Arc::new(Semaphore::new(limits.max_connections));
+        Self { proxy: Arc::new(proxy), gateway, limits, connections, streams }
     }
 
     /// Serves until `stop` becomes true, then lets connections finish for at most `grace`. Returns whether all
@@ -137,7 +145,7 @@ impl Edge {
 
     /// Opens what the connection speaks and serves it to its end.
     async fn connection(
-        &self,
+        self: &Arc<Self>,
         tcp: TcpStream,
         peer: SocketAddr,
         _permit: OwnedSemaphorePermit,
@@ -150,6 +158,10 @@ impl Edge {
             address_value: HeaderValue::try_from(address.to_string()).map_err(io::Error::other)?,
             proto: HeaderValue::from_static("http"),
         };
+        if self.limits.h2c && speaks_http2(&tcp, self.limits.head_timeout).await? {
+            self.http2(tcp, client, stop).await;
+            return Ok(());
+        }
         self.http1(GuardedStream::new(L4Stream::from(tcp)), client, stop).await;
         Ok(())
     }

@@ -21,6 +21,7 @@ mod guarded_stream;
 mod head_reader;
 pub mod headers;
 mod http1;
+mod http2;
 mod pace;
 mod proxy;
 mod report;

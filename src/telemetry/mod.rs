@@ -12,7 +12,7 @@ mod panics;
 
 pub use access::{ACCESS_TARGET, AccessLine};
 pub use labels::{
-    AuthResult, ConnectionRefusal, FeedResync, HashResult, LoginResult, Outcome, RefreshResult,
+    AuthResult, ConnectionRefusal, FeedResync, HashResult, Http2Abuse, LoginResult, Outcome, RefreshResult,
     RegistrationResult, RequestClosed, RevocationSource,
 };
 pub use logs::{DroppedLines, LogError, LogFormatChoice, LogGuard, init};

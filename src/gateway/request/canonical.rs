@@ -15,7 +15,8 @@ use super::refusal::{BARE_LF, HEAD_TOO_LARGE, INCOMPLETE_HEAD, REQUEST_LINE, Ref
 use super::request_line;
 use super::target;
 
-/// A request head that everybody on the way reads the same. Only [`CanonicalRequest::parse`] makes one.
+/// A request head that everybody on the way reads the same. Only [`CanonicalRequest::parse`] makes one
+/// ([`CanonicalRequest::from_http2`] calls it).
 ///
 /// Keeps one copy of the head; everything textual is a range of it. `Debug` shows no field that could carry a
 /// secret: no query, no header.
@@ -79,6 +80,11 @@ impl CanonicalRequest {
         })
     }
 
+    /// The same request, which came in another version's form.
+    pub(super) fn received_as(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
     /// The head, byte for byte.
     pub fn head(&self) -> &Bytes {
         &self.head
@@ -89,7 +95,7 @@ impl CanonicalRequest {
         &self.method
     }
 
-    /// HTTP/1.1 or HTTP/1.0.
+    /// HTTP/2, HTTP/1.1 or HTTP/1.0.
     pub fn version(&self) -> Version {
         self.version
     }

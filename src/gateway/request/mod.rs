@@ -6,7 +6,8 @@
 //! the way, because a repaired request is a different request from the one that was judged.
 //!
 //! The way: [`find_head_end`] watches the bytes as they arrive; [`CanonicalRequest::parse`] reads one
-//! complete head in a single pass over its lines.
+//! complete head in a single pass over its lines. A request of HTTP/2 is brought into that form first
+//! ([`CanonicalRequest::from_http2`]).
 //!
 //! What this module deliberately does not do: read sockets, know deadlines, limit bodies, match routes,
 //! verify tokens, or write answers.
@@ -20,6 +21,7 @@ mod fields;
 mod framing;
 mod head;
 mod host;
+mod http2;
 mod refusal;
 mod request_line;
 mod target;
@@ -31,5 +33,6 @@ pub use chunks::{BadChunk, Chunks};
 pub use connection::Upgrade;
 pub use credentials::Credentials;
 pub use framing::Body;
+pub use http2::Received;
 pub use head::{HeadLimits, HeadProgress, find_head_end};
 pub use refusal::Refusal;

@@ -71,6 +71,8 @@ families! {
         "Open client connections.";
     CONNECTIONS_REFUSED = Kind::Counter, "gateward_connections_refused_total", ["reason"],
         "Client connections closed at once, by reason.";
+    HTTP2_CLOSED = Kind::Counter, "gateward_http2_connections_closed_total", ["reason"],
+        "HTTP/2 connections closed because of what the client sent, by reason.";
     OPEN_REQUESTS = Kind::Gauge, "gateward_open_requests", [],
         "Requests at services that end with their session or token.";
     OPEN_REQUESTS_CLOSED = Kind::Counter, "gateward_open_requests_closed_total", ["reason"],

@@ -14,7 +14,7 @@ use super::register::Registrar;
 use super::routes::RouteMetrics;
 use super::stores::StoreMetrics;
 use crate::telemetry::{
-    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HashResult, LoginResult, Outcome, RefreshResult,
+    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HashResult, Http2Abuse, LoginResult, Outcome, RefreshResult,
     RegistrationResult, RequestClosed, RevocationSource,
 };
 
@@ -49,6 +49,7 @@ pub struct Metrics {
     /// [`families::CONNECTIONS`]
     pub connections: IntGauge,
     connections_refused: IntCounterVec,
+    http2_closed: IntCounterVec,
     /// [`families::OPEN_REQUESTS`]
     pub open_requests: IntGauge,
     open_requests_closed: IntCounterVec,
@@ -97,6 +98,7 @@ impl Metrics {
             actor_restarts: make.int_counters(families::ACTOR_RESTARTS)?,
             connections: make.int_gauge(families::CONNECTIONS)?,
             connections_refused: make.int_counters(families::CONNECTIONS_REFUSED)?,
+            http2_closed: make.int_counters(families::HTTP2_CLOSED)?,
             open_requests: make.int_gauge(families::OPEN_REQUESTS)?,
             open_requests_closed: make.int_counters(families::OPEN_REQUESTS_CLOSED)?,
             revocations: make.int_gauge(families::REVOCATIONS)?,
@@ -125,6 +127,7 @@ impl Metrics {
         HashResult::ALL.iter().for_each(|result| add(&self.hash_jobs, &[result.as_str()], 0));
         FeedResync::ALL.iter().for_each(|cause| add(&self.revocation_resyncs, &[cause.as_str()], 0));
         ConnectionRefusal::ALL.iter().for_each(|why| add(&self.connections_refused, &[why.as_str()], 0));
+        Http2Abuse::ALL.iter().for_each(|why| add(&self.http2_closed, &[why.as_str()], 0));
         RequestClosed::ALL.iter().for_each(|why| add(&self.open_requests_closed, &[why.as_str()], 0));
     }
 
@@ -196,6 +199,11 @@ impl Metrics {
     /// Lets the restarts of an actor show as zero from the start.
     pub fn watch_actor(&self, actor: &'static str) {
         add(&self.actor_restarts, &[actor], 0);
+    }
+
+    /// A connection of HTTP/2 was closed for this.
+    pub fn http2_closed(&self, reason: Http2Abuse) {
+        add(&self.http2_closed, &[reason.as_str()], 1);
     }
 
     /// A client connection was closed at once.
