@@ -164,6 +164,8 @@ labels! {
         WindowUpdates = "window_updates",
         /// Frames of unknown kinds.
         UnknownFrames = "unknown_frames",
+        /// A header block that cannot be read.
+        BadHeaders = "bad_headers",
         /// A frame or header block did not come to its end in time.
         SlowFrame = "slow_frame",
         /// One refused request head after the other.

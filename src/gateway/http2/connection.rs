@@ -59,6 +59,7 @@ impl Edge {
         if let Ok(Ok(connection)) = connection {
             let served = Served {
                 edge: self,
+                watch: Arc::clone(&watch),
                 connection,
                 client,
                 stop,
@@ -68,7 +69,7 @@ impl Edge {
                 closes: Instant::now() + limits.head_timeout,
                 closing: false,
             };
-            served.run(&watch).await;
+            served.run().await;
         }
     }
 
@@ -109,6 +110,7 @@ enum Event {
 /// A connection that is being served.
 struct Served<'a, S> {
     edge: &'a Arc<Edge>,
+    watch: Arc<Watch>,
     connection: Connection<WatchedStream<S>, Bytes>,
     client: Client,
     stop: watch::Receiver<bool>,
@@ -123,9 +125,9 @@ struct Served<'a, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<'_, S> {
-    async fn run(mut self, watch: &Watch) {
+    async fn run(mut self) {
         loop {
-            match self.next(watch).await {
+            match self.next().await {
                 Event::Abuse(abuse) => return self.close(abuse).await,
                 Event::Stop => self.wind_up(),
                 Event::Ended { refused } => {
@@ -148,11 +150,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<'_, S> {
     }
 
     /// Waiting for the next stream is what moves the bytes of those that are open.
-    async fn next(&mut self, watch: &Watch) -> Event {
+    async fn next(&mut self) -> Event {
         let idle = self.streams.is_empty();
         tokio::select! {
             biased;
-            abuse = watch.abused() => Event::Abuse(abuse),
+            abuse = self.watch.abused() => Event::Abuse(abuse),
             _ = self.stop.wait_for(|stopping| *stopping), if !self.closing => Event::Stop,
             Some(ended) = self.streams.join_next(), if !idle => {
                 Event::Ended { refused: matches!(ended, Ok(false)) }
@@ -187,7 +189,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<'_, S> {
             respond.send_reset(Reason::REFUSED_STREAM);
             return;
         };
-        let opened = Opened { request, respond, client: self.client.clone(), fragment: false };
+        let fragment = self.watch.take_fragment(respond.stream_id().as_u32());
+        let opened = Opened { request, respond, client: self.client.clone(), fragment };
         let stream = Arc::clone(self.edge).stream(opened, self.stop.clone());
         self.streams.spawn(async move {
             let _permit = permit;

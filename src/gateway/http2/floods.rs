@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::header_blocks::HeaderBlocks;
 use crate::telemetry::Http2Abuse;
 
 /// The span of time that the bounds are for.
@@ -79,6 +80,11 @@ pub(super) struct Floods {
     in_block: bool,
     since: Instant,
     counts: Counts,
+    /// Of the frame behind `rest`.
+    kind: u8,
+    blocks: HeaderBlocks,
+    /// Streams whose `:path` has a fragment, until they are taken.
+    fragments: Vec<u32>,
 }
 
 impl Floods {
@@ -93,6 +99,9 @@ impl Floods {
             in_block: false,
             since: now,
             counts: Counts::default(),
+            kind: DATA,
+            blocks: HeaderBlocks::new(),
+            fragments: Vec::new(),
         }
     }
 
@@ -110,9 +119,11 @@ impl Floods {
         self.preface -= preface;
         bytes = bytes.get(preface..).unwrap_or_default();
         while !bytes.is_empty() {
-            let skipped = self.rest.min(bytes.len());
-            self.rest -= skipped;
-            bytes = bytes.get(skipped..).unwrap_or_default();
+            let (payload, after) = bytes.split_at_checked(self.rest).unwrap_or((bytes, &[]));
+            bytes = after;
+            if !payload.is_empty() {
+                self.payload(payload)?;
+            }
             while let (Some((byte, after)), true) = (bytes.split_first(), self.rest == 0) {
                 if let Some(slot) = self.head.get_mut(self.have) {
                     *slot = *byte;
@@ -128,6 +139,11 @@ impl Floods {
         Ok(())
     }
 
+    /// Streams whose `:path` has a fragment, each once. They are open by now or will be with the same bytes.
+    pub(super) fn take_fragments(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.fragments)
+    }
+
     /// Counts bytes that went the other way.
     pub(super) fn sent(&mut self, bytes: usize) {
         self.counts.bytes = self.counts.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
@@ -140,30 +156,48 @@ impl Floods {
         begun || self.have > 0 || (self.rest > 0 && !self.content) || self.in_block
     }
 
+    fn payload(&mut self, payload: &[u8]) -> Result<(), Http2Abuse> {
+        self.rest -= payload.len();
+        if !matches!(self.kind, HEADERS | CONTINUATION) {
+            return Ok(());
+        }
+        self.blocks.payload(payload)?;
+        if self.rest == 0 { self.end_of_headers() } else { Ok(()) }
+    }
+
+    fn end_of_headers(&mut self) -> Result<(), Http2Abuse> {
+        let found = self.blocks.end(!self.in_block)?;
+        self.fragments.extend(found);
+        Ok(())
+    }
+
     /// A frame's head is there.
     fn frame(&mut self) -> Result<(), Http2Abuse> {
-        let [a, b, c, kind, flags, ..] = self.head;
+        let [a, b, c, kind, flags, s, t, u, v] = self.head;
         let length = u32::from_be_bytes([0, a, b, c]);
         self.rest = usize::try_from(length).unwrap_or(usize::MAX);
         self.content = kind == DATA;
+        self.kind = kind;
+        if matches!(kind, HEADERS | CONTINUATION) {
+            self.in_block = flags & END_HEADERS == 0;
+            if kind == HEADERS {
+                self.blocks.headers(u32::from_be_bytes([s & 0x7f, t, u, v]), flags);
+            } else {
+                self.blocks.continuation();
+            }
+            if length == 0 {
+                self.end_of_headers()?;
+            }
+        }
         let counts = &mut self.counts;
         let more = counts.bytes / BYTES_A_FRAME;
         let (count, most, abuse) = match kind {
             DATA if length == 0 && flags & END_STREAM == 0 => {
                 (&mut counts.empty, MOST_EMPTY, Http2Abuse::EmptyFrames)
             }
-            DATA => return Ok(()),
-            HEADERS => {
-                self.in_block = flags & END_HEADERS == 0;
-                if length > 0 {
-                    return Ok(());
-                }
-                (&mut counts.empty, MOST_EMPTY, Http2Abuse::EmptyFrames)
-            }
-            CONTINUATION => {
-                self.in_block = flags & END_HEADERS == 0;
-                (&mut counts.continuations, MOST_CONTINUATIONS, Http2Abuse::Continuations)
-            }
+            HEADERS if length == 0 => (&mut counts.empty, MOST_EMPTY, Http2Abuse::EmptyFrames),
+            DATA | HEADERS => return Ok(()),
+            CONTINUATION => (&mut counts.continuations, MOST_CONTINUATIONS, Http2Abuse::Continuations),
             RST_STREAM => (&mut counts.resets, MOST_RESETS, Http2Abuse::Resets),
             SETTINGS if flags & ACK == 0 => (&mut counts.settings, MOST_SETTINGS, Http2Abuse::Settings),
             PING if flags & ACK == 0 => (&mut counts.pings, MOST_PINGS + more, Http2Abuse::Pings),
@@ -208,7 +242,7 @@ mod tests {
     fn every_kind_of_frame_has_its_bound() {
         for (name, bytes, expected) in [
             ("reset", frame(RST_STREAM, 0, &[0; 4]), MOST_RESETS),
-            ("continuation", frame(CONTINUATION, 0, b"x"), MOST_CONTINUATIONS),
+            ("continuation", frame(CONTINUATION, END_HEADERS, b""), MOST_CONTINUATIONS),
             ("empty continuation", frame(CONTINUATION, 0, b""), MOST_CONTINUATIONS),
             ("empty data", frame(DATA, 0, b""), MOST_EMPTY),
             ("empty headers", frame(HEADERS, 0, b""), MOST_EMPTY),
@@ -219,7 +253,7 @@ mod tests {
             ("goaway", frame(7, 0, &[0; 8]), MOST_UNKNOWN),
             ("data", frame(DATA, 0, b"x"), u64::MAX),
             ("last data", frame(DATA, END_STREAM, b""), u64::MAX),
-            ("headers", frame(HEADERS, END_HEADERS, b"x"), u64::MAX),
+            ("headers", frame(HEADERS, END_HEADERS, b"\x84"), u64::MAX),
         ] {
             for step in [1, 4, 1000] {
                 assert_eq!(passing(&bytes, step), expected, "{name} by {step}");
@@ -264,11 +298,11 @@ mod tests {
         for (bytes, unfinished) in [
             (&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"[..], true),
             (b"\n", false),
-            (&frame(HEADERS, 0, b"x"), true),
-            (&frame(CONTINUATION, 0, b"x"), true),
-            (&frame(CONTINUATION, END_HEADERS, b"x"), false),
-            (&frame(HEADERS, END_HEADERS, b"xx")[..10], true),
-            (b"x", false),
+            (&frame(HEADERS, 0, b"\x82"), true),
+            (&frame(CONTINUATION, 0, b"\x84"), true),
+            (&frame(CONTINUATION, END_HEADERS, b"\x86"), false),
+            (&frame(HEADERS, END_HEADERS, b"\x82\x84")[..10], true),
+            (b"\x84", false),
             (&frame(DATA, 0, b"xx")[..8], true),
             (&[1], true),
         ] {

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep};
@@ -17,10 +18,15 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::floods::Floods;
 use crate::telemetry::Http2Abuse;
 
+/// Targets with fragments that are waiting for their stream.
+const MOST_FRAGMENTS: usize = 1000;
+
 /// What the watcher of a connection has to say.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     abuse: OnceLock<Http2Abuse>,
+    /// Streams whose `:path` has a fragment, which are not accepted yet.
+    fragments: Mutex<Vec<u32>>,
     said: Notify,
 }
 
@@ -33,6 +39,23 @@ impl Watch {
             }
             self.said.notified().await;
         }
+    }
+
+    /// Whether the `:path` of this stream has a fragment. True once.
+    pub(super) fn take_fragment(&self, stream: u32) -> bool {
+        let mut fragments = self.fragments.lock();
+        let place = fragments.iter().position(|found| *found == stream);
+        place.map(|place| fragments.swap_remove(place)).is_some()
+    }
+
+    /// Remembers what will be asked. Those that `h2` refuses by itself nobody asks about: they stay, and count.
+    fn remember(&self, streams: Vec<u32>) -> Result<(), Http2Abuse> {
+        if streams.is_empty() {
+            return Ok(());
+        }
+        let mut fragments = self.fragments.lock();
+        fragments.extend(streams);
+        if fragments.len() > MOST_FRAGMENTS { Err(Http2Abuse::RefusedHeads) } else { Ok(()) }
     }
 
     fn say(&self, abuse: Http2Abuse) {
@@ -80,7 +103,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         let poll = Pin::new(&mut this.inner).poll_read(cx, buf);
         if poll.is_ready() {
             let bytes = buf.filled().get(before..).unwrap_or_default();
-            if let Err(abuse) = this.floods.received(bytes, Instant::now()) {
+            let judged = this.floods.received(bytes, Instant::now());
+            // Before `h2` gets to see them.
+            let judged = judged.and_then(|()| this.watch.remember(this.floods.take_fragments()));
+            if let Err(abuse) = judged {
                 buf.set_filled(before);
                 this.stop(abuse);
                 return Poll::Pending;
