@@ -61,7 +61,12 @@ pub struct Passed {
 impl ClientConnection {
     /// A connection without a request.
     pub fn new(requests: &OpenRequests) -> Self {
-        Self { open: requests.connection(), left: Mutex::new(None), progress: AtomicU8::new(0), trailers: Mutex::new(None) }
+        Self {
+            open: requests.connection(),
+            left: Mutex::new(None),
+            progress: AtomicU8::new(0),
+            trailers: Mutex::new(None),
+        }
     }
 
     /// The next request begins.

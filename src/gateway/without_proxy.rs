@@ -15,7 +15,13 @@ use crate::telemetry::{Outcome, RequestClosed};
 
 impl Gateway {
     /// A head that was refused before pingora saw it.
-    pub(super) fn report_refused_head(&self, client: std::net::IpAddr, id: RequestId, problem: &Problem, version: Version) {
+    pub(super) fn report_refused_head(
+        &self,
+        client: std::net::IpAddr,
+        id: RequestId,
+        problem: &Problem,
+        version: Version,
+    ) {
         self.reports.finished(&Finished {
             id,
             version,

@@ -86,10 +86,9 @@ impl AnswerReader {
             (State::ChunkLf, b'\n') => (State::ChunkSize(0), Piece::Framing),
             (State::LastCr, b'\r') => (State::LastLf, Piece::Framing),
             (State::LastLf, b'\n') => (State::Ended, Piece::End),
-            (
-                State::ChunkSizeLf(_) | State::ChunkCr | State::ChunkLf | State::LastCr | State::LastLf,
-                _,
-            ) => return Err(bad("chunks")),
+            (State::ChunkSizeLf(_) | State::ChunkCr | State::ChunkLf | State::LastCr | State::LastLf, _) => {
+                return Err(bad("chunks"));
+            }
         };
         self.state = next;
         Ok((1, piece))

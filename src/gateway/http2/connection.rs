@@ -138,11 +138,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<'_, S> {
                     let idle = if self.closing { CLOSING } else { self.edge.limits.keepalive_timeout };
                     self.closes = Instant::now() + idle;
                 }
-                Event::Idle if self.closing => return,
+                Event::Idle if self.closing => return self.end().await,
                 Event::Idle => self.wind_up(),
                 Event::Accepted(accepted) => {
                     if !self.accepted(accepted) {
-                        return;
+                        return self.end().await;
                     }
                 }
             }
@@ -212,10 +212,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<'_, S> {
     /// Says why it is over, if the client listens, and that is it.
     async fn close(mut self, abuse: Http2Abuse) {
         self.edge.report_abuse(&self.client, abuse);
-        self.streams.shutdown().await;
         self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
         let said = async { while let Some(Ok(_)) = self.connection.accept().await {} };
         // Said or not, it closes now.
         let _over = timeout(CLOSING, said).await;
+        self.end().await;
+    }
+
+    /// The streams learn that the client is gone, and say so in their log lines. Those that do not within a moment
+    /// are dropped.
+    async fn end(self) {
+        let Self { connection, mut streams, .. } = self;
+        drop(connection);
+        let ended = async { while streams.join_next().await.is_some() {} };
+        let _over = timeout(CLOSING, ended).await;
     }
 }

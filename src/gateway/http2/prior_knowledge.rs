@@ -14,22 +14,24 @@ const BEGIN: &[u8] = b"PRI * HTTP/2.0\r\n";
 /// Between two looks at a beginning that could still be either. Only whoever sends single bytes sees it.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Whether what comes on this connection begins as HTTP/2 does. Takes no byte from it. What has not come within
-/// `patience` is not HTTP/2.
+/// Whether what comes on this connection begins as HTTP/2 does. Takes no byte from it.
 ///
 /// # Errors
-/// The connection is broken.
+/// The connection is broken, or it was not clear within `patience`.
 pub(in crate::gateway) async fn speaks_http2(tcp: &TcpStream, patience: Duration) -> io::Result<bool> {
     let deadline = Instant::now() + patience;
     let mut begin = [0; BEGIN.len()];
     loop {
-        let Ok(there) = timeout_at(deadline, tcp.peek(&mut begin)).await else { return Ok(false) };
+        let there = timeout_at(deadline, tcp.peek(&mut begin)).await.map_err(|_| io::ErrorKind::TimedOut)?;
         let begin = begin.get(..there?).unwrap_or_default();
         if begin == BEGIN {
             return Ok(true);
         }
-        if begin.is_empty() || !BEGIN.starts_with(begin) || Instant::now() >= deadline {
+        if begin.is_empty() || !BEGIN.starts_with(begin) {
             return Ok(false);
+        }
+        if Instant::now() >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
         }
         sleep(LOOK_AGAIN).await;
     }

@@ -33,6 +33,6 @@ pub use chunks::{BadChunk, Chunks};
 pub use connection::Upgrade;
 pub use credentials::Credentials;
 pub use framing::Body;
-pub use http2::Received;
 pub use head::{HeadLimits, HeadProgress, find_head_end};
+pub use http2::Received;
 pub use refusal::Refusal;

@@ -14,8 +14,8 @@ use super::register::Registrar;
 use super::routes::RouteMetrics;
 use super::stores::StoreMetrics;
 use crate::telemetry::{
-    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HashResult, Http2Abuse, LoginResult, Outcome, RefreshResult,
-    RegistrationResult, RequestClosed, RevocationSource,
+    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HashResult, Http2Abuse, LoginResult, Outcome,
+    RefreshResult, RegistrationResult, RequestClosed, RevocationSource,
 };
 
 /// A metric could not be made, registered or rendered. The families are constants, so this is a

@@ -80,7 +80,8 @@ impl Client {
         fields: &[(&str, &str)],
         end: bool,
     ) -> (ResponseFuture, SendStream<Bytes>) {
-        let mut send = timeout(DEADLINE, self.send.clone().ready()).await.expect("room for a stream").unwrap();
+        let mut send =
+            timeout(DEADLINE, self.send.clone().ready()).await.expect("room for a stream").unwrap();
         send.send_request(request(line, fields), end).unwrap()
     }
 

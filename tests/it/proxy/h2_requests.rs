@@ -16,7 +16,8 @@ async fn a_person_logs_in_and_calls_a_service() {
     let front = front().await;
     let mut client = Client::connect(front.app.address).await;
     let body = json!({"email": front.email, "password": PASSWORD}).to_string();
-    let answer = client.post("POST /auth/login", &[("content-type", "application/json")], body.as_bytes()).await;
+    let answer =
+        client.post("POST /auth/login", &[("content-type", "application/json")], body.as_bytes()).await;
     assert_eq!(answer.status, 200);
     let token = format!("Bearer {}", answer.json()["access_token"].as_str().unwrap());
 
@@ -26,10 +27,16 @@ async fn a_person_logs_in_and_calls_a_service() {
     front.assert_nothing_forwarded("no token");
 
     let answer = client.get("GET /private/x?y=z", &[("authorization", &token)]).await;
-    assert_eq!((answer.status, answer.header("connection"), answer.header("transfer-encoding")), (200, None, None));
+    assert_eq!(
+        (answer.status, answer.header("connection"), answer.header("transfer-encoding")),
+        (200, None, None)
+    );
     let [request] = &front.app.recorder.requests()[..] else { panic!("one request") };
     assert_eq!(request.target, "/private/x?y=z");
-    let line = front.app.wait_for_log(|line| line.contains("path=\"/private/x\"") && line.contains("status=200")).await;
+    let line = front
+        .app
+        .wait_for_log(|line| line.contains("path=\"/private/x\"") && line.contains("status=200"))
+        .await;
     for said in ["http=\"2\"", "method=\"GET\"", "outcome=\"forwarded\"", "account=", "route=\"/\""] {
         assert!(line.contains(said), "{said}: {line}");
     }
@@ -68,12 +75,15 @@ async fn a_service_reads_the_same_head_as_over_http1() {
     let [new] = &front.app.recorder.requests()[..] else { panic!("one request") };
     let lines = |raw: &[u8]| -> Vec<String> {
         let text = String::from_utf8(raw.to_vec()).unwrap().to_lowercase();
-        let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with("x-request-id")).map(str::to_owned).collect();
+        let mut lines: Vec<_> =
+            text.lines().filter(|line| !line.starts_with("x-request-id")).map(str::to_owned).collect();
         lines.sort();
         lines
     };
-    let expected: Vec<_> =
-        lines(&old.raw_head).into_iter().map(|line| line.replace("via: 1.1 gateward", "via: 2.0 gateward")).collect();
+    let expected: Vec<_> = lines(&old.raw_head)
+        .into_iter()
+        .map(|line| line.replace("via: 1.1 gateward", "via: 2.0 gateward"))
+        .collect();
     let mut got = lines(&new.raw_head);
     let mut expected = expected;
     got.sort();
@@ -92,7 +102,8 @@ async fn bodies_pass_both_ways() {
     for fields in [&[][..], &[("content-length", length.as_str())]] {
         front.app.recorder.forget();
         let mut client = Client::connect(front.app.address).await;
-        let fields: Vec<_> = fields.iter().copied().chain([("authorization", authorization.as_str())]).collect();
+        let fields: Vec<_> =
+            fields.iter().copied().chain([("authorization", authorization.as_str())]).collect();
         let (answer, mut stream) = client.open("POST /private/up", &fields, false).await;
         for part in content.chunks(10_000) {
             stream.send_data(Bytes::copy_from_slice(part), false).unwrap();
@@ -161,8 +172,11 @@ async fn a_client_that_waits_is_told_to_continue() {
     let mut client = Client::connect(front.app.address).await;
     let body = json!({"email": front.email, "password": PASSWORD}).to_string();
     let length = body.len().to_string();
-    let fields =
-        [("content-type", "application/json"), ("content-length", length.as_str()), ("expect", "100-continue")];
+    let fields = [
+        ("content-type", "application/json"),
+        ("content-length", length.as_str()),
+        ("expect", "100-continue"),
+    ];
     let (mut answer, mut stream) = client.open("POST /auth/login", &fields, false).await;
     let told = std::future::poll_fn(|cx| answer.poll_informational(cx));
     let told = tokio::time::timeout(PROMPT, told).await.unwrap().unwrap().unwrap();
@@ -183,7 +197,10 @@ async fn a_hundred_streams_are_served_at_once() {
     }
     for (number, answer) in answers.into_iter().enumerate() {
         let answer = whole(answer).await.unwrap();
-        assert_eq!((answer.status, answer.json()["target"].as_str().unwrap()), (200, format!("/private/{number}").as_str()));
+        assert_eq!(
+            (answer.status, answer.json()["target"].as_str().unwrap()),
+            (200, format!("/private/{number}").as_str())
+        );
     }
     assert_eq!(front.app.recorder.requests().len(), 100);
 }
@@ -194,8 +211,7 @@ async fn without_the_setting_prior_knowledge_is_refused_and_upgrades_are_never_m
     let answer = front.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     assert_eq!(answer.status, 505);
     let front = front_with("").await;
-    let upgrade =
-        ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"];
+    let upgrade = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"];
     let (answer, _) = front.forwarded(head("GET /public/x", &upgrade)).await;
     assert_eq!(answer.status, 200, "answered as HTTP/1.1");
     // And HTTP/1.1 is served beside it, byte by byte too.

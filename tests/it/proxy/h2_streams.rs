@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::front::PROMPT;
 use super::h2_client::{
-    Client, END_HEADERS, END_STREAM, Fate, HEADERS, Raw, block, frame, front, front_of, front_with, head, usual,
-    whole,
+    Client, END_HEADERS, END_STREAM, Fate, HEADERS, Raw, block, frame, front, front_of, front_with, head,
+    usual, whole,
 };
 use super::origin::Origin;
 use crate::support::app::PASSWORD;
@@ -32,7 +32,8 @@ async fn a_logout_cuts_the_streams_of_its_session_and_no_others() {
     other.read_until("\r\n\r\n").await;
     other.write("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfirst").await;
 
-    let logout = front.app.request(Method::POST, "/auth/logout").bearer_auth(&front.token).send().await.unwrap();
+    let logout =
+        front.app.request(Method::POST, "/auth/logout").bearer_auth(&front.token).send().await.unwrap();
     assert_eq!(logout.status(), 204);
     let cut = tokio::time::timeout(PROMPT, ended.data()).await.expect("promptly").unwrap();
     assert!(cut.unwrap_err().is_reset(), "an end would say that the answer was whole");
@@ -143,7 +144,8 @@ async fn a_stop_lets_streams_finish_and_takes_no_new_ones() {
     assert_eq!(body.data().await.unwrap().unwrap(), "late");
     assert!(body.data().await.is_none());
     client.ended().await.unwrap();
-    let ended = crate::support::wait::eventually(PROMPT, || std::future::ready(front.app.ended().is_some())).await;
+    let ended =
+        crate::support::wait::eventually(PROMPT, || std::future::ready(front.app.ended().is_some())).await;
     assert!(ended);
     assert_eq!(front.app.ended().unwrap().code(), Some(0));
 }
@@ -175,5 +177,8 @@ async fn clients_of_both_versions_are_counted_and_served_together() {
         front.forwarded(super::front::head("GET /public/y", &[])).await;
     }
     let text = front.app.get_admin("/metrics").await.text().await.unwrap();
-    assert!(text.contains("gateward_requests_total{outcome=\"forwarded\",route=\"/public\",status=\"2xx\"} 40"), "{text}");
+    assert!(
+        text.contains("gateward_requests_total{outcome=\"forwarded\",route=\"/public\",status=\"2xx\"} 40"),
+        "{text}"
+    );
 }
