@@ -94,6 +94,7 @@ impl Edge {
 }
 
 /// What happens on a connection.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and moved once")]
 enum Event {
     Abuse(Http2Abuse),
     /// The gateway stops.

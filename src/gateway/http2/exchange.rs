@@ -264,3 +264,126 @@ impl GetSocketDigest for Exchange {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, Request};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::gateway::request::{HeadLimits, Received};
+    use crate::live::OpenRequests;
+
+    const GRACE: Duration = Duration::from_secs(30);
+    const LIMITS: HeadLimits = HeadLimits { max_header_bytes: 4096, max_headers: 20, max_target_bytes: 100 };
+
+    /// A stream, what its answer's trailers are put into, and the client's side of it.
+    struct Both {
+        exchange: Exchange,
+        connection: Arc<ClientConnection>,
+        answer: h2::client::ResponseFuture,
+        send: SendStream<Bytes>,
+        _drivers: JoinSet<()>,
+    }
+
+    async fn both(length: Option<&str>) -> Both {
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let mut drivers = JoinSet::new();
+        let (opened, accepted) = tokio::join!(h2::client::handshake(client), h2::server::handshake(server));
+        let ((mut requests, client), mut server) = (opened.unwrap(), accepted.unwrap());
+        drivers.spawn(async move { client.await.unwrap_or_default() });
+        let mut request = Request::post("http://a/x");
+        if let Some(length) = length {
+            request = request.header("content-length", length);
+        }
+        let (answer, send) = requests.send_request(request.body(()).unwrap(), false).unwrap();
+        let (request, respond) = server.accept().await.unwrap().unwrap();
+        drivers.spawn(async move { while server.accept().await.is_some() {} });
+        let (parts, body) = request.into_parts();
+        let received = Received { scheme: "http", ended: false, fragment: false };
+        let request = CanonicalRequest::from_http2(&parts, received, &LIMITS).unwrap();
+        let connection = Arc::new(ClientConnection::new(&OpenRequests::default()));
+        let exchange = Exchange::new(&request, body, respond, Arc::clone(&connection), (GRACE, GRACE));
+        Both { exchange, connection, answer, send, _drivers: drivers }
+    }
+
+    #[tokio::test]
+    async fn bodies_are_read_in_the_form_of_http1() {
+        for (length, expected) in
+            [(None, "5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n"), (Some("12"), "hello, world")]
+        {
+            let Both { mut exchange, mut send, _drivers, .. } = both(length).await;
+            send.send_data(Bytes::from_static(b"hello"), false).unwrap();
+            send.send_data(Bytes::new(), false).unwrap();
+            send.send_data(Bytes::from_static(b", world"), true).unwrap();
+            let mut body = vec![0; expected.len()];
+            exchange.read_exact(&mut body).await.unwrap();
+            assert_eq!(body.escape_ascii().to_string(), expected.as_bytes().escape_ascii().to_string());
+            // Then nothing, for as long as the client stays; the end of a connection would give up the request.
+            let more = tokio::time::timeout(Duration::from_millis(50), exchange.read_u8()).await;
+            assert!(more.is_err(), "{more:?}");
+            send.send_reset(h2::Reason::CANCEL);
+            let gone = tokio::time::timeout(GRACE, exchange.read_u8()).await.unwrap();
+            assert_eq!(gone.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        }
+    }
+
+    #[tokio::test]
+    async fn trailers_follow_the_answer() {
+        let Both { mut exchange, connection, answer, _drivers, .. } = both(None).await;
+        exchange
+            .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+            .await
+            .unwrap();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("0"));
+        trailers.insert("connection", HeaderValue::from_static("close"));
+        connection.set_trailers(trailers);
+        exchange.write_all(b"0\r\n\r\n").await.unwrap();
+        let mut body = answer.await.unwrap().into_body();
+        assert_eq!(body.data().await.unwrap().unwrap(), "hi");
+        assert!(body.data().await.is_none());
+        let trailers = body.trailers().await.unwrap().unwrap();
+        assert_eq!(trailers.len(), 1, "what belongs to a connection is none");
+        assert_eq!(trailers["grpc-status"], "0");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_reset() {
+        let Both { mut exchange, answer, _drivers, .. } = both(None).await;
+        exchange.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi").await.unwrap();
+        tokio::io::AsyncWriteExt::shutdown(&mut exchange).await.unwrap();
+        drop(exchange);
+        let mut body = answer.await.unwrap().into_body();
+        let end = loop {
+            match body.data().await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => break Some(error),
+                None => break None,
+            }
+        };
+        assert!(end.is_some_and(|error| error.is_reset()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_bodies_and_slow_readers_are_given_up() {
+        let Both { mut exchange, mut send, _drivers, .. } = both(None).await;
+        let mut sink = [0; 64];
+        let end = loop {
+            send.send_data(Bytes::from_static(b"x"), false).unwrap();
+            match exchange.read(&mut sink).await {
+                Ok(_) => tokio::time::advance(Duration::from_secs(1)).await,
+                Err(error) => break error,
+            }
+            // The wait begins when there is nothing to read.
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            let mut buf = ReadBuf::new(&mut sink);
+            while Pin::new(&mut exchange).poll_read(&mut cx, &mut buf).is_ready() {
+                buf.clear();
+            }
+            tokio::time::advance(Duration::from_secs(1)).await;
+        };
+        assert_eq!(end.get_ref().and_then(|cause| cause.downcast_ref()), Some(&Violation::SlowBody));
+    }
+}

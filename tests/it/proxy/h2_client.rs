@@ -39,7 +39,6 @@ pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Bytes,
-    pub trailers: Option<HeaderMap>,
 }
 
 impl Answer {
@@ -129,8 +128,8 @@ pub async fn whole(answer: ResponseFuture) -> Result<Answer, h2::Error> {
             body.flow_control().release_capacity(data.len())?;
             content.extend_from_slice(&data);
         }
-        let trailers = body.trailers().await?;
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: content.freeze(), trailers })
+        assert!(body.trailers().await?.is_none());
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: content.freeze() })
     };
     timeout(DEADLINE, read).await.expect("an answer comes")
 }
@@ -197,7 +196,7 @@ pub fn block(fields: &[(&[u8], &[u8])]) -> Vec<u8> {
 }
 
 /// The fields of an ordinary request.
-pub fn usual<'a>(path: &'a [u8]) -> Vec<(&'a [u8], &'a [u8])> {
+pub fn usual(path: &[u8]) -> Vec<(&[u8], &[u8])> {
     vec![(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"front.example"), (b":path", path)]
 }
 

@@ -65,6 +65,30 @@ async fn a_stream_that_is_given_up_ends_its_call_to_the_service() {
 }
 
 #[tokio::test]
+async fn requests_of_a_client_that_leaves_are_ended_and_logged() {
+    let origin = Origin::start().await;
+    let front = front_of(origin.address(), "").await;
+    let client = {
+        let mut client = Client::connect(front.app.address).await;
+        let mut services = Vec::new();
+        for number in 0..3 {
+            let (answer, stream) = client.open(&format!("GET /public/{number}"), &[], true).await;
+            let mut service = origin.accept().await;
+            service.read_until("\r\n\r\n").await;
+            services.push((service, answer, stream));
+        }
+        (client, services)
+    };
+    drop(client.0);
+    for (number, (mut service, _, _)) in client.1.into_iter().enumerate() {
+        assert_eq!(service.until_closed().await, 0);
+        let path = format!("path=\"/public/{number}\"");
+        let line = front.app.wait_for_log(|line| line.contains(&path)).await;
+        assert!(line.contains("reason=\"client_gone\""), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn silent_bodies_and_slow_readers_are_given_up_and_siblings_are_served() {
     let front = front_with("server.body_timeout = '500ms'\nserver.write_timeout = '500ms'").await;
     front.app.recorder.reply_at("/public/big", Reply::Big(3_000_000));
