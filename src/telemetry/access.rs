@@ -138,6 +138,7 @@ mod tests {
                 "bytes_out",
                 "client",
                 "duration_ms",
+                "http",
                 "level",
                 "method",
                 "outcome",
