@@ -235,6 +235,8 @@ fn limits(settings: &Settings) -> EdgeLimits {
         keepalive_timeout: server.keepalive_timeout,
         body_timeout: server.body_timeout,
         write_timeout: server.write_timeout,
+        max_streams: server.max_streams,
+        h2c: server.h2c,
     }
 }
 

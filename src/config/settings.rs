@@ -86,6 +86,10 @@ pub struct ServerSettings {
     pub max_target_bytes: usize,
     /// Bytes of a body to `/auth/*`, 1 KiB to 1 MiB. Default 16 KiB. More is a 413.
     pub auth_body_limit: usize,
+    /// Requests at once on a connection of HTTP/2, 1 to 1000. Default 100.
+    pub max_streams: u32,
+    /// Whether HTTP/2 is served without TLS, to clients that begin with it. Default no.
+    pub h2c: bool,
     /// How long requests in flight may finish after a stop signal. Default 10 s.
     pub shutdown_grace: Duration,
 }

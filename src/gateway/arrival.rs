@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::HeaderValue;
+use http::{HeaderValue, Version};
 
 use super::client_connection::ClientConnection;
 use super::headers::ConnectionFacts;
@@ -101,6 +101,11 @@ impl Arrival {
             host: self.client.host.clone().unwrap_or_else(|| {
                 // Checked by the request's parser: visible ASCII.
                 HeaderValue::from_str(self.request.host()).unwrap_or_else(|_| HeaderValue::from_static(""))
+            }),
+            via: HeaderValue::from_static(match self.request.version() {
+                Version::HTTP_2 => "2.0 gateward",
+                Version::HTTP_10 => "1.0 gateward",
+                _ => "1.1 gateward",
             }),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::HeaderMap;
 use parking_lot::Mutex;
 
 use super::arrival::Arrival;
@@ -25,6 +26,8 @@ pub struct ClientConnection {
     progress: AtomicU8,
     /// See [`ClientConnection::unwanted`].
     unwanted: Arc<AtomicU64>,
+    /// Of the answer.
+    trailers: Mutex<Option<HeaderMap>>,
 }
 
 /// How far an answer is.
@@ -71,6 +74,7 @@ impl ClientConnection {
             left: Mutex::new(None),
             progress: AtomicU8::new(0),
             unwanted: Arc::new(WANTED.into()),
+            trailers: Mutex::new(None),
         }
     }
 
@@ -105,6 +109,16 @@ impl ClientConnection {
     /// Bytes of a body that may still be read; [`WANTED`] for one that somebody wants.
     pub fn unwanted(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.unwanted)
+    }
+
+    /// The trailers of the answer, which the proxy library would not write.
+    pub fn set_trailers(&self, trailers: HeaderMap) {
+        *self.trailers.lock() = Some(trailers);
+    }
+
+    /// Those trailers, once.
+    pub fn take_trailers(&self) -> Option<HeaderMap> {
+        self.trailers.lock().take()
     }
 
     /// A request was dropped in this state.

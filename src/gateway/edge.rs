@@ -13,11 +13,12 @@ use std::time::Duration;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::proxy::HttpProxy;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::arrival::Client;
 use super::guarded_stream::GuardedStream;
+use super::http2::speaks_http2;
 use super::places::{Place, Places};
 use super::proxy::Gateway;
 use super::request::HeadLimits;
@@ -48,6 +49,10 @@ pub struct EdgeLimits {
     pub body_timeout: Duration,
     /// The same of an answer.
     pub write_timeout: Duration,
+    /// Streams at once on a connection of HTTP/2.
+    pub max_streams: u32,
+    /// Whether HTTP/2 is served without TLS, to clients that begin with it.
+    pub h2c: bool,
 }
 
 /// Connections to services that are kept for another request, in all.
@@ -63,6 +68,8 @@ pub struct Edge {
     pub(super) gateway: Gateway,
     pub(super) limits: EdgeLimits,
     places: Arc<Places>,
+    /// Streams of HTTP/2 at once, of all connections: as many as connections, each of which is a request too.
+    pub(super) streams: Arc<Semaphore>,
     /// None: plain HTTP.
     tls: Option<Arc<Tls>>,
 }
@@ -88,7 +95,8 @@ impl Edge {
         let mut proxy = HttpProxy::new(gateway.clone(), Arc::new(conf));
         proxy.handle_init_modules();
         let places = Places::new(limits.max_connections, limits.max_connections_per_address);
-        Self { proxy: Arc::new(proxy), gateway, limits, places, tls: None }
+        let streams = Arc::new(Semaphore::new(limits.max_connections));
+        Self { proxy: Arc::new(proxy), gateway, limits, places, streams, tls: None }
     }
 
     /// The same edge, speaking TLS only.
@@ -192,7 +200,7 @@ impl Edge {
 
     /// Opens what the connection speaks and serves it to its end.
     async fn connection(
-        &self,
+        self: &Arc<Self>,
         tcp: TcpStream,
         address: IpAddr,
         door: Door,
@@ -202,6 +210,9 @@ impl Edge {
         tcp.set_nodelay(true)?;
         let client = Client::plain(address).map_err(io::Error::other)?;
         match (&self.tls, door) {
+            (None, _) if self.limits.h2c && speaks_http2(&tcp, self.limits.head_timeout).await? => {
+                self.http2(tcp, client, place, stop).await;
+            }
             (None, _) => self.http1(GuardedStream::new(L4Stream::from(tcp)), client, place, stop).await,
             (Some(tls), Door::Front) => self.secured(tls, tcp, client, place, stop).await,
             (Some(tls), Door::Redirect) => self.redirect(tls, tcp, client, place, stop).await,

@@ -140,7 +140,7 @@ impl Edge {
     }
 
     /// The request's future is gone, and with it the client's connection and the service's.
-    fn cut(&self, connection: &ClientConnection, why: Cut) {
+    pub(super) fn cut(&self, connection: &ClientConnection, why: Cut) {
         match connection.left() {
             Some(left) => self.gateway.report_cut(&left, why),
             // It was over, and only its last bytes on their way: its line is written.
@@ -158,7 +158,7 @@ impl Edge {
             NoHead::Refused(refusal, content) => (respond::refusal_problem(&refusal), content),
         };
         let id = self.gateway.request_id();
-        self.gateway.report_refused_head(client.address, id, &problem);
+        self.gateway.report_refused_head(client.address, id, &problem, http::Version::HTTP_11);
         last_words(stream, &respond::raw(&problem, id, content, client)).await;
     }
 

@@ -23,6 +23,7 @@ mod guarded_stream;
 mod head_reader;
 pub mod headers;
 mod http1;
+mod http2;
 mod old_client;
 mod pace;
 mod places;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -296,6 +297,19 @@ impl ProxyHttp for Gateway {
         Ok(None)
     }
 
+    /// The library writes none to a client of HTTP/1.1; a stream of HTTP/2 takes them from here.
+    async fn response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        trailers: &mut HeaderMap,
+        context: &mut Context,
+    ) -> Result<Option<Bytes>> {
+        if context.arrival()?.request.version() == http::Version::HTTP_2 {
+            context.handed()?.connection.set_trailers(trailers.clone());
+        }
+        Ok(None)
+    }
+
     /// Nothing was sent yet, so the next server may be tried, each once.
     fn fail_to_connect(
         &self,
@@ -394,6 +408,7 @@ impl ProxyHttp for Gateway {
         let admitted = context.admitted().ok();
         self.reports.finished(&Finished {
             id: arrival.id,
+            version: arrival.request.version(),
             method: arrival.request.method().as_str(),
             path: arrival.request.path(),
             way,

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Version;
+
 use crate::domain::id::{AccountId, RequestId};
 use crate::domain::route::Route;
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
@@ -24,6 +26,7 @@ pub enum Way {
 #[derive(Debug)]
 pub struct Finished<'a> {
     pub id: RequestId,
+    pub version: Version,
     pub method: &'a str,
     pub path: &'a str,
     pub way: Way,
@@ -76,6 +79,11 @@ impl Reports {
         metrics.finished(request.outcome, request.status, request.duration);
         AccessLine {
             request_id: &request.id,
+            http: match request.version {
+                Version::HTTP_2 => "2",
+                Version::HTTP_10 => "1.0",
+                _ => "1.1",
+            },
             method: request.method,
             path: request.path,
             route: name,

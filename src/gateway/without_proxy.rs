@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::Version;
+
 use super::arrival::Arrival;
 use super::client_connection::LeftOpen;
 use super::proxy::Gateway;
@@ -13,9 +15,16 @@ use crate::telemetry::{Outcome, RequestClosed};
 
 impl Gateway {
     /// A head that was refused before pingora saw it.
-    pub(super) fn report_refused_head(&self, client: std::net::IpAddr, id: RequestId, problem: &Problem) {
+    pub(super) fn report_refused_head(
+        &self,
+        client: std::net::IpAddr,
+        id: RequestId,
+        problem: &Problem,
+        version: Version,
+    ) {
         self.reports.finished(&Finished {
             id,
+            version,
             method: "-",
             path: "-",
             way: Way::Nowhere,
@@ -36,6 +45,7 @@ impl Gateway {
     pub(super) fn report_redirect(&self, arrival: &Arrival) {
         self.reports.finished(&Finished {
             id: arrival.id,
+            version: arrival.request.version(),
             method: arrival.request.method().as_str(),
             path: arrival.request.path(),
             way: Way::Nowhere,
@@ -57,6 +67,7 @@ impl Gateway {
         let path = arrival.request.path();
         self.reports.finished(&Finished {
             id: arrival.id,
+            version: arrival.request.version(),
             method: arrival.request.method().as_str(),
             path,
             way: if api::owns(path) { Way::Own } else { Way::Nowhere },
@@ -84,6 +95,7 @@ impl Gateway {
         let arrival = &left.arrival;
         self.reports.finished(&Finished {
             id: arrival.id,
+            version: arrival.request.version(),
             method: arrival.request.method().as_str(),
             path: arrival.request.path(),
             way: Way::Route(left.route),

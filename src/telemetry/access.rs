@@ -23,6 +23,8 @@ const MAX_PATH: usize = 512;
 pub struct AccessLine<'a> {
     /// `request_id`: the same as in the answer's `X-Request-Id`.
     pub request_id: &'a dyn Display,
+    /// `http`: the version of HTTP that the client spoke; of a head that could not be read, that of the connection.
+    pub http: &'a str,
     /// `method`.
     pub method: &'a str,
     /// `path`: of the request target. A query is cut off here once more should the caller forget.
@@ -60,6 +62,7 @@ impl AccessLine<'_> {
         tracing::info!(
             target: ACCESS_TARGET,
             request_id = %self.request_id,
+            http = self.http,
             method = self.method,
             path = loggable_path(self.path),
             route = self.route,
@@ -107,6 +110,7 @@ mod tests {
     fn line() -> AccessLine<'static> {
         AccessLine {
             request_id: &"01234567-89ab-7fff-bfff-ffffffffffff",
+            http: "1.1",
             method: "GET",
             path: "/api/x?token=query-secret",
             route: Some("/api"),
@@ -138,6 +142,7 @@ mod tests {
                 "bytes_out",
                 "client",
                 "duration_ms",
+                "http",
                 "level",
                 "method",
                 "outcome",

@@ -142,6 +142,8 @@ labels! {
         TooMany = "too_many",
         /// As many as configured are open from its address.
         TooManyOfAddress = "too_many_of_address",
+        /// As many requests of HTTP/2 as there may be connections are open: a stream, not a connection.
+        TooManyStreams = "too_many_streams",
     }
 }
 
@@ -168,6 +170,36 @@ labels! {
         Malformed = "malformed",
         /// Anything else.
         Other = "other",
+    }
+}
+
+labels! {
+    /// Why a connection of HTTP/2 was closed.
+    Http2Abuse {
+        /// Streams were opened and given up, over and over.
+        Resets = "resets",
+        /// Header blocks in many pieces.
+        Continuations = "continuations",
+        /// Frames that carry nothing.
+        EmptyFrames = "empty_frames",
+        /// SETTINGS, over and over.
+        Settings = "settings",
+        /// PING, over and over.
+        Pings = "pings",
+        /// PRIORITY, over and over.
+        Priorities = "priorities",
+        /// WINDOW_UPDATE, far more than there was to make room for.
+        WindowUpdates = "window_updates",
+        /// Frames of unknown kinds.
+        UnknownFrames = "unknown_frames",
+        /// A header block that cannot be read.
+        BadHeaders = "bad_headers",
+        /// A frame or header block did not come to its end in time.
+        SlowFrame = "slow_frame",
+        /// One refused request head after the other.
+        RefusedHeads = "refused_heads",
+        /// What the HTTP/2 library counts: malformed and unserved streams, small frames, pieces of one block.
+        Library = "library",
     }
 }
 

@@ -12,8 +12,8 @@ mod panics;
 
 pub use access::{ACCESS_TARGET, AccessLine};
 pub use labels::{
-    AuthResult, ConnectionRefusal, FeedResync, HandshakeFailure, HashResult, LoginResult, Outcome,
-    RefreshResult, RegistrationResult, RequestClosed, RevocationSource,
+    AuthResult, ConnectionRefusal, FeedResync, HandshakeFailure, HashResult, Http2Abuse, LoginResult,
+    Outcome, RefreshResult, RegistrationResult, RequestClosed, RevocationSource,
 };
 pub use logs::{DroppedLines, LogError, LogFormatChoice, LogGuard, init};
 pub use panics::log_panics;

@@ -56,6 +56,8 @@ pub(super) fn server(r: &mut Reader) -> ServerSettings {
         max_headers: r.value("server.max_headers", "100", parse::number(8..=250)),
         max_target_bytes: r.value("server.max_target_bytes", "8192", parse::number(64..=64 << 10)),
         auth_body_limit: r.value("server.auth_body_limit", "16384", parse::number(1024..=1 << 20)),
+        max_streams: r.value("server.max_streams", "100", parse::number(1..=1000)),
+        h2c: r.value("server.h2c", "false", parse::boolean),
         shutdown_grace: r.value(
             "server.shutdown_grace",
             "10s",

@@ -30,6 +30,7 @@ fn defaults_are_complete() {
     assert_eq!(server.admin_listen.to_string(), "127.0.0.1:9090");
     assert!((1..=1024).contains(&server.threads) && (1..=256).contains(&password.hash_threads));
     assert_eq!((server.max_connections, server.max_headers), (10_000, 100));
+    assert_eq!((server.max_streams, server.h2c), (100, false));
     assert_eq!(
         (server.max_header_bytes, server.max_target_bytes, server.auth_body_limit),
         (32 << 10, 8 << 10, 16 << 10)

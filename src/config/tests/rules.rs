@@ -127,6 +127,7 @@ fn ranges_hold_at_both_ends() {
         ("server.max_headers", "8", "250", "7", "251"),
         ("server.max_target_bytes", "64", "65536", "63", "65537"),
         ("server.auth_body_limit", "1024", "1048576", "1023", "1048577"),
+        ("server.max_streams", "1", "1000", "0", "1001"),
         ("server.shutdown_grace", "0s", "1h", "-1s", "3601s"),
         ("postgres.max_connections", "1", "1000", "0", "1001"),
         ("postgres.timeout", "10ms", "1m", "9ms", "61s"),

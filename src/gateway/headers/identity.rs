@@ -6,8 +6,6 @@ use pingora::http::RequestHeader;
 
 use crate::live::IdentityValues;
 
-const VIA: HeaderValue = HeaderValue::from_static("1.1 gateward");
-
 /// Where a call came from.
 #[derive(Debug, Clone)]
 pub struct ConnectionFacts {
@@ -18,6 +16,8 @@ pub struct ConnectionFacts {
     pub proto: HeaderValue,
     /// `X-Forwarded-Host`: `Host` as the client sent it, or what a trusted proxy says that was.
     pub host: HeaderValue,
+    /// What is appended to `Via` (RFC 9110 section 7.6.3): the version that the client spoke, and we.
+    pub via: HeaderValue,
 }
 
 /// Sets exactly one value for each of the gateway's headers and appends to `Via`. [`super::strip`] comes
@@ -45,7 +45,7 @@ pub fn set(
     ] {
         upstream.insert_header(name, value)?;
     }
-    upstream.append_header("Via", VIA)?;
+    upstream.append_header("Via", &facts.via)?;
     Ok(())
 }
 
@@ -62,6 +62,7 @@ mod tests {
             client_ip: HeaderValue::from_static("192.0.2.7"),
             proto: HeaderValue::from_static("http"),
             host: HeaderValue::from_static("a.example"),
+            via: HeaderValue::from_static("1.1 gateward"),
         }
     }
 

@@ -159,5 +159,6 @@ fn facts() -> ConnectionFacts {
         client_ip: value_of("x-forwarded-for"),
         proto: value_of("x-forwarded-proto"),
         host: value_of("x-forwarded-host"),
+        via: HeaderValue::from_static("1.1 gateward"),
     }
 }

@@ -16,7 +16,8 @@ use super::refusal::{BARE_LF, HEAD_TOO_LARGE, INCOMPLETE_HEAD, REQUEST_LINE, Ref
 use super::request_line;
 use super::target;
 
-/// A request head that everybody on the way reads the same. Only [`CanonicalRequest::parse`] makes one.
+/// A request head that everybody on the way reads the same. Only [`CanonicalRequest::parse`] makes one
+/// ([`CanonicalRequest::from_http2`] calls it, in its odd form).
 ///
 /// Keeps one copy of the head; everything textual is a range of it. `Debug` shows no field that could carry a
 /// secret: no query, no header.
@@ -100,6 +101,11 @@ impl CanonicalRequest {
         })
     }
 
+    /// The same request, which came in another version's form.
+    pub(super) fn received_as(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
     /// The head, byte for byte, with merged slashes in its path.
     pub fn head(&self) -> &Bytes {
         &self.head
@@ -110,7 +116,7 @@ impl CanonicalRequest {
         &self.method
     }
 
-    /// HTTP/1.1 or HTTP/1.0.
+    /// HTTP/2, HTTP/1.1 or HTTP/1.0.
     pub fn version(&self) -> Version {
         self.version
     }

@@ -8,7 +8,8 @@
 //! that is decided on, logged and forwarded.)
 //!
 //! The way: [`find_head_end`] watches the bytes as they arrive; [`CanonicalRequest::parse`] reads one
-//! complete head in a single pass over its lines.
+//! complete head in a single pass over its lines. A request of HTTP/2 is brought into that form first
+//! ([`CanonicalRequest::from_http2`]).
 //!
 //! What this module deliberately does not do: read sockets, know deadlines, limit bodies, match routes,
 //! verify tokens, or write answers.
@@ -22,6 +23,7 @@ mod fields;
 mod framing;
 mod head;
 mod host;
+mod http2;
 mod oddity;
 mod refusal;
 mod request_line;
@@ -36,5 +38,6 @@ pub use credentials::Credentials;
 pub use framing::Body;
 pub use head::{HeadLimits, HeadProgress, find_head_end};
 pub use host::is_host;
+pub use http2::Received;
 pub use oddity::{Oddities, Oddity};
 pub use refusal::Refusal;

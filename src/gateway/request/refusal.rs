@@ -81,6 +81,13 @@ refusals! {
         "The request has more than one Transfer-Encoding line.";
     TRANSFER_ENCODING = BAD_REQUEST, "bad_transfer_encoding", "Transfer-Encoding must be exactly 'chunked'.";
     TE_ON_HTTP10 = BAD_REQUEST, "te_on_http10", "Transfer-Encoding does not exist in HTTP/1.0.";
+    // HTTP/2 (RFC 9113 section 8).
+    SCHEME = BAD_REQUEST, "bad_scheme", "The scheme of the request is not that of the connection.";
+    AUTHORITY_DIFFERS = BAD_REQUEST, "authority_differs", "Host differs from :authority.";
+    CONNECTION_SPECIFIC = BAD_REQUEST, "connection_specific", "A header field has no place in HTTP/2.";
+    TE = BAD_REQUEST, "bad_te", "TE in HTTP/2 must be 'trailers'.";
+    VALUE_SPACE = BAD_REQUEST, "value_space", "A header value begins or ends with white space.";
+    LENGTH_WITHOUT_BODY = BAD_REQUEST, "length_without_body", "The request announces a body and has none.";
     // Expectations, connection options, upgrades.
     EXPECT = EXPECTATION_FAILED, "expectation", "The only expectation that can be met is 100-continue.";
     CONNECTION_OPTION = BAD_REQUEST, "bad_connection_option", "Connection is not a list of at most 16 tokens.";

@@ -5,10 +5,12 @@
 pub(super) enum Protocol {
     /// HTTP/1.1 or 1.0, also for clients that do not say.
     Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 /// What is offered, best first. A client that wants only others is refused by an alert.
-const OFFERED: &[(&[u8], Protocol)] = &[(b"http/1.1", Protocol::Http1)];
+const OFFERED: &[(&[u8], Protocol)] = &[(b"h2", Protocol::Http2), (b"http/1.1", Protocol::Http1)];
 
 impl Protocol {
     /// The names that are offered.

@@ -58,7 +58,12 @@ impl Edge {
                     "misdirected_request",
                     "this gateway has no certificate for the host of the request",
                 );
-                self.gateway.report_refused_head(arrival.client.address, id, &problem);
+                self.gateway.report_refused_head(
+                    arrival.client.address,
+                    id,
+                    &problem,
+                    arrival.request.version(),
+                );
                 respond::raw(&problem, id, Content::of_answer_to(arrival.request.head()), &arrival.client)
             }
         };

@@ -1,6 +1,8 @@
 //! A connection on the TLS listener, from its first byte to its end.
 
-use http::{HeaderValue, StatusCode};
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode, Version};
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -20,7 +22,7 @@ use crate::telemetry::HandshakeFailure;
 impl Edge {
     /// Shakes hands, then serves what the client speaks.
     pub(in crate::gateway) async fn secured(
-        &self,
+        self: &Arc<Self>,
         tls: &Tls,
         tcp: TcpStream,
         mut client: Client,
@@ -37,9 +39,9 @@ impl Edge {
             Ok(Secured { stream, protocol, by }) => {
                 client.proto = HeaderValue::from_static("https");
                 client.tls = Some(by);
-                let stream = GuardedStream::new(stream);
                 match protocol {
-                    Protocol::Http1 => self.http1(stream, client, place, stop).await,
+                    Protocol::Http1 => self.http1(GuardedStream::new(stream), client, place, stop).await,
+                    Protocol::Http2 => self.http2(stream, client, place, stop).await,
                 }
             }
             Err(Unsecured::Plain(tcp)) => {
@@ -59,7 +61,7 @@ impl Edge {
         let problem =
             Problem::new(StatusCode::BAD_REQUEST, "not_tls", "this port speaks TLS only: write https://");
         let id = self.gateway.request_id();
-        self.gateway.report_refused_head(client.address, id, &problem);
+        self.gateway.report_refused_head(client.address, id, &problem, Version::HTTP_11);
         let mut stream = GuardedStream::new(L4Stream::from(tcp));
         last_words(&mut stream, &respond::raw(&problem, id, Content::Whole, client)).await;
     }

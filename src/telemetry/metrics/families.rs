@@ -79,6 +79,8 @@ families! {
         "When a certificate in force expires, in seconds since the Unix epoch.";
     CERTIFICATE_RELOADS = Kind::Counter, "gateward_certificate_reloads_total", ["result"],
         "Changed certificate files that were taken or refused.";
+    HTTP2_CLOSED = Kind::Counter, "gateward_http2_connections_closed_total", ["reason"],
+        "HTTP/2 connections closed because of what the client sent, by reason.";
     OPEN_REQUESTS = Kind::Gauge, "gateward_open_requests", [],
         "Requests at services that end with their session or token.";
     OPEN_REQUESTS_CLOSED = Kind::Counter, "gateward_open_requests_closed_total", ["reason"],

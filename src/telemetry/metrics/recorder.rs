@@ -15,8 +15,8 @@ use super::register::Registrar;
 use super::routes::RouteMetrics;
 use super::stores::StoreMetrics;
 use crate::telemetry::{
-    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HandshakeFailure, HashResult, LoginResult,
-    Outcome, RefreshResult, RegistrationResult, RequestClosed, RevocationSource,
+    AuthResult, ConnectionRefusal, DroppedLines, FeedResync, HandshakeFailure, HashResult, Http2Abuse,
+    LoginResult, Outcome, RefreshResult, RegistrationResult, RequestClosed, RevocationSource,
 };
 
 /// A metric could not be made, registered or rendered. The families are constants, so this is a
@@ -54,6 +54,7 @@ pub struct Metrics {
     handshake_failures: IntCounterVec,
     certificate_expires: IntGaugeVec,
     certificate_reloads: IntCounterVec,
+    http2_closed: IntCounterVec,
     /// [`families::OPEN_REQUESTS`]
     pub open_requests: IntGauge,
     open_requests_closed: IntCounterVec,
@@ -106,6 +107,7 @@ impl Metrics {
             handshake_failures: make.int_counters(families::HANDSHAKE_FAILURES)?,
             certificate_expires: make.int_gauges(families::CERTIFICATE_EXPIRES)?,
             certificate_reloads: make.int_counters(families::CERTIFICATE_RELOADS)?,
+            http2_closed: make.int_counters(families::HTTP2_CLOSED)?,
             open_requests: make.int_gauge(families::OPEN_REQUESTS)?,
             open_requests_closed: make.int_counters(families::OPEN_REQUESTS_CLOSED)?,
             revocations: make.int_gauge(families::REVOCATIONS)?,
@@ -137,6 +139,7 @@ impl Metrics {
         ConnectionRefusal::ALL.iter().for_each(|why| add(&self.connections_displaced, &[why.as_str()], 0));
         HandshakeFailure::ALL.iter().for_each(|why| add(&self.handshake_failures, &[why.as_str()], 0));
         ["ok", "failed"].iter().for_each(|result| add(&self.certificate_reloads, &[result], 0));
+        Http2Abuse::ALL.iter().for_each(|why| add(&self.http2_closed, &[why.as_str()], 0));
         RequestClosed::ALL.iter().for_each(|why| add(&self.open_requests_closed, &[why.as_str()], 0));
     }
 
@@ -208,6 +211,11 @@ impl Metrics {
     /// Lets the restarts of an actor show as zero from the start.
     pub fn watch_actor(&self, actor: &'static str) {
         add(&self.actor_restarts, &[actor], 0);
+    }
+
+    /// A connection of HTTP/2 was closed for this.
+    pub fn http2_closed(&self, reason: Http2Abuse) {
+        add(&self.http2_closed, &[reason.as_str()], 1);
     }
 
     /// A client connection was closed at once.

@@ -133,7 +133,10 @@ async fn one_message_each_way_and_the_status_behind() {
             let status = [("grpc-status", "0"), ("grpc-message", "fine%20so"), ("x-own-bin", "AAEC")];
             stream.send_trailers(fields(&status)).unwrap();
             let answer = head(answer).await;
-            assert_eq!((answer.status().as_u16(), &answer.headers()["grpc-encoding"]), (200, &"identity".parse().unwrap()));
+            assert_eq!(
+                (answer.status().as_u16(), &answer.headers()["grpc-encoding"]),
+                (200, &"identity".parse().unwrap())
+            );
             let mut body = answer.into_body();
             assert_eq!(message(&mut body).await, Some(framed("answer")));
             assert_eq!(message(&mut body).await, None);
@@ -154,7 +157,8 @@ async fn messages_pass_both_ways_as_they_are_sent() {
         let mut stream = call.begin(200, &[CONTENT]);
         let mut body = head(answer).await.into_body();
         for number in 0..20 {
-            let (question, reply) = (framed(&format!("question {number}")), framed(&format!("reply {number}")));
+            let (question, reply) =
+                (framed(&format!("question {number}")), framed(&format!("reply {number}")));
             send.send_data(question.clone(), false).unwrap();
             assert_eq!(call.part().await, Some(question));
             stream.send_data(reply.clone(), false).unwrap();

@@ -92,6 +92,21 @@ impl Wire {
         true
     }
 
+    /// The next `size` bytes; none when the other side closes before.
+    pub async fn take(&mut self, size: usize) -> Option<Vec<u8>> {
+        while self.buffer.len() < size {
+            if self.more().await == 0 {
+                return None;
+            }
+        }
+        Some(self.buffer.drain(..size).collect())
+    }
+
+    /// Whether the other side takes these bytes.
+    pub async fn put(&mut self, bytes: &[u8]) -> bool {
+        timeout(DEADLINE, self.stream.write_all(bytes)).await.is_ok_and(|wrote| wrote.is_ok())
+    }
+
     /// Reads and throws away `size` bytes.
     pub async fn skip(&mut self, size: usize) {
         let mut left = size;
