@@ -12,7 +12,7 @@ use crate::live::Clock;
 const EXAMPLES: &str = "\
 Examples:
   gateward tls-dev
-  gateward tls-dev --name gw.test --name '*.gw.test'
+  gateward tls-dev --name gw.test --name api.gw.test
 
 Makes an authority and a certificate for localhost, 127.0.0.1 and ::1 in the folder tls-dev of the data directory, and \
 a configuration file that uses it. Run again, it keeps files that are still good. For one machine; clients elsewhere \
