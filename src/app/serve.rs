@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -31,6 +31,9 @@ use crate::gateway::{Admission, Bridge, Edge, EdgeLimits, Gateway, OwnBodyLimits
 use crate::live::Clock;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{self, LogFormatChoice};
+
+/// Connections that wait to be accepted. The system may allow fewer (net.core.somaxconn, 4096 on Linux).
+const QUEUE: u32 = 4096;
 
 /// Name of the built-in demo service.
 const DEMO: &str = "demo";
@@ -72,11 +75,11 @@ async fn run(
     greet: bool,
 ) -> Result<(), AppError> {
     let (stop, stopping) = watch::channel(false);
-    let listener = bind(settings.server.listen, "server.listen").await?;
-    let admin = bind(settings.server.admin_listen, "server.admin_listen").await?;
+    let listener = bind(settings.server.listen, "server.listen")?;
+    let admin = bind(settings.server.admin_listen, "server.admin_listen")?;
     let (listen_at, admin_at) = (local(&listener)?, local(&admin)?);
     let redirect = match settings.tls.redirect_listen {
-        Some(address) => Some(bind(address, "tls.redirect_listen").await?),
+        Some(address) => Some(bind(address, "tls.redirect_listen")?),
         None => None,
     };
     let tls = tls::load(settings, listen_at, system.check().clock(), &metrics)?;
@@ -125,8 +128,17 @@ async fn run(
     outcome
 }
 
-async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address).await.map_err(|source| AppError::Bind { address, key, source })
+/// A listener with a queue that outlasts a moment in which nobody accepts: the usual 128 overflow when a few hundred
+/// clients come at once, and each that finds it full tries again after a whole second.
+fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, AppError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // As std does: a restart need not wait for connections of the last run to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(QUEUE)
+    };
+    listen().map_err(|source| AppError::Bind { address, key, source })
 }
 
 fn local(listener: &TcpListener) -> Result<SocketAddr, AppError> {

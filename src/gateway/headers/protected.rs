@@ -15,6 +15,9 @@ const X_NAMES: &[&[u8]] = &[
     b"x-forwarded",
     b"x-real-ip",
     b"x-client-ip",
+    b"x-originating-ip",
+    b"x-remote-ip",
+    b"x-proxyuser-ip",
     b"x-cluster-client-ip",
     b"x-client-cert",
     // What was called: some frameworks route by these instead of by the path and method that were judged.
@@ -33,6 +36,9 @@ const X_NAMES: &[&[u8]] = &[
     b"x-remote-user",
     b"x-remote-addr",
     b"x-webauth-user",
+    b"x-authenticated-user",
+    b"x-authenticated-userid",
+    b"x-ms-client-principal",
 ];
 
 /// Folded prefixes that begin with `x`: each is a family of names.
@@ -40,6 +46,11 @@ const X_FAMILIES: &[&[u8]] = &[
     b"x-forwarded-",
     b"x-auth-request-",
     b"x-gateward-",
+    // Who calls, as identity-aware proxies say it.
+    b"x-authentik-",
+    b"x-goog-authenticated-user-",
+    b"x-amzn-oidc-",
+    b"x-ms-client-principal-",
     // Who a TLS client is.
     b"x-client-cert-",
     b"x-ssl-client-",
@@ -57,6 +68,8 @@ const OTHER_NAMES: &[&[u8]] = &[
     b"true-client-ip",
     b"cf-connecting-ip",
     b"client-ip",
+    b"proxy-client-ip",
+    b"wl-proxy-client-ip",
     // RFC 9440 section 2.4.
     b"client-cert",
     b"client-cert-chain",
@@ -66,7 +79,7 @@ const OTHER_NAMES: &[&[u8]] = &[
 ];
 
 /// Folded prefixes that begin with another letter.
-const OTHER_FAMILIES: &[&[u8]] = &[b"ssl-client-"];
+const OTHER_FAMILIES: &[&[u8]] = &[b"ssl-client-", b"cf-access-", b"tailscale-user-"];
 
 /// Whether a name, in any spelling that folds to it, belongs to the gateway.
 pub fn is_protected(name: &str) -> bool {
@@ -77,7 +90,9 @@ pub fn is_protected(name: &str) -> bool {
             X_FAMILIES.iter().any(|family| starts_folded(name, family))
                 || X_NAMES.iter().any(|protected| folds_to(name, protected))
         }
-        Some(b'f' | b'F' | b'r' | b'R' | b's' | b'S' | b't' | b'T' | b'c' | b'C' | b'p' | b'P') => {
+        Some(
+            b'f' | b'F' | b'r' | b'R' | b's' | b'S' | b't' | b'T' | b'c' | b'C' | b'p' | b'P' | b'w' | b'W',
+        ) => {
             OTHER_NAMES.iter().any(|protected| folds_to(name, protected))
                 || OTHER_FAMILIES.iter().any(|family| starts_folded(name, family))
         }
@@ -123,6 +138,14 @@ mod tests {
         for name in [
             "X-Forwarded-User",
             "X_Forwarded_User",
+            "X-Originating-IP",
+            "WL-Proxy-Client-IP",
+            "X-Authentik-Username",
+            "X-Goog-Authenticated-User-Email",
+            "X-MS-Client-Principal",
+            "x_amzn_oidc_identity",
+            "Cf-Access-Authenticated-User-Email",
+            "Tailscale-User-Login",
             "X.Forwarded.User",
             "x-forwarded_email",
             "X-FORWARDED-GROUPS",

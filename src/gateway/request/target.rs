@@ -88,6 +88,8 @@ fn encoded(after: &[u8], segment: &mut Segment) -> Result<u8, Refusal> {
             Err(if segment.is_dots() { DOT_SEGMENT } else { ENCODED_UNRESERVED })
         }
         _ if UNRESERVED.has(decoded) => Err(ENCODED_UNRESERVED),
+        // For a service that decodes first and then cuts off query, fragment or white space, the dots are all that is left.
+        b'?' | b'#' | b' ' if segment.is_dots() && segment.len > 0 => Err(DOT_SEGMENT),
         _ => {
             segment.take(false);
             Ok(decoded)
@@ -187,6 +189,9 @@ mod tests {
             assert_eq!(seen(target), Ok(Some(oddities)), "{target}");
         }
         for (target, expected) in [
+            ("/a/..%3fb", DOT_SEGMENT),
+            ("/a/.%23b", DOT_SEGMENT),
+            ("/a/..%20", DOT_SEGMENT),
             ("/a/..%2fb", DOT_SEGMENT),
             ("/%2f..", DOT_SEGMENT),
             ("/a%2f.", DOT_SEGMENT),

@@ -21,7 +21,7 @@ use crate::domain::certificate::host_without_port;
 use crate::gateway::arrival::{Arrival, Client};
 use crate::gateway::edge::Edge;
 use crate::gateway::guarded_stream::GuardedStream;
-use crate::gateway::head_reader::{last_words, read_head};
+use crate::gateway::head_reader::{NoHead, last_words, read_head};
 use crate::gateway::places::Place;
 use crate::gateway::request::CanonicalRequest;
 use crate::gateway::respond::{self, Content};
@@ -41,6 +41,11 @@ impl Edge {
         let bytes = BytesMut::new();
         let (idle, whole) = (limits.head_timeout, limits.head_timeout);
         let read = read_head(&mut stream, bytes, &limits.head, idle, whole, &mut stop).await;
+        // There is no route here that could allow an odd path.
+        let read = read.and_then(|head| match head.request.oddities().refusal_unless(|_| false) {
+            Some(refusal) => Err(NoHead::Refused(refusal, Content::of_answer_to(&head.head))),
+            None => Ok(head),
+        });
         let head = match read {
             Ok(head) => head,
             Err(no_head) => return self.no_head(&mut stream, &client, no_head).await,

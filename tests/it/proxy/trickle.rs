@@ -60,7 +60,7 @@ async fn crowd_that_trickles_disturbs_nobody_and_is_gone_by_the_deadline() {
     }
     let many = u64::try_from(CROWD).unwrap() * 9 / 10;
     let there = eventually(LATE, || async { metric(&front, "gateward_connections").await >= many }).await;
-    assert!(there, "the crowd is there at once");
+    assert!(there, "the crowd is there at once: {}", metric(&front, "gateward_connections").await);
     for number in 0..20 {
         front.assert_serves(&format!("good request {number}")).await;
     }

@@ -11,10 +11,10 @@ use crate::support::app::TestApp;
 const SECRET: &str = "a secret of more than thirty-two bytes, for tests";
 
 /// How many requests the corpus makes at least, over all protocols that the program speaks.
-const LEAST: usize = 12;
+const LEAST: usize = 4_500;
 
 /// What tells the program to speak HTTP/2 without TLS; when it does, the corpus runs over both protocols.
-const HTTP2: Option<&str> = None; // Some("server.h2c = true")
+const HTTP2: Option<&str> = Some("server.h2c = true");
 
 /// The recorder that the program brings. Ends with the test.
 pub(super) struct Recording {
