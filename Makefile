@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-open bench-revocation bench-trickle bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz
+.PHONY: help run test check fmt bench bench-open bench-revocation bench-trickle bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-peers
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -49,6 +49,10 @@ bench-open: setup ## measure how soon 100 of 10 000 open WebSockets close when t
 bench-trickle: setup ## measure what 10 000 trickling connections cost the others, and memory
 	cargo bench --locked --bench trickle
 
+bench-abuse: setup-abuse ## measure good clients beside slowhttptest, and load with h2load; CONNECTIONS=5000
+	cargo build --release --locked
+	@exec scripts/bench-abuse.sh $(or $(CONNECTIONS),5000)
+
 bench-revocation: setup-test ## measure how soon ends are known elsewhere, and a million of them
 	cargo bench --locked --bench revocation
 
@@ -59,7 +63,7 @@ model: setup-test ## check the model of the revocation feed further than the tes
 fuzz: setup-fuzz ## search for inputs that break a property; SECONDS=30 each, TARGETS="names" for some
 	@SECONDS_EACH=$(or $(SECONDS),30) exec scripts/fuzz.sh $(TARGETS)
 
-torture-peers: setup ## the score card of this gateway, nginx and HAProxy (both must be installed), as a table
+torture-peers: setup-peers ## the score card of this gateway, nginx and HAProxy as a table
 	cargo build --release --locked
 	@scripts/torture-peers.sh
 
@@ -71,6 +75,12 @@ setup: ## install what the build needs and is missing
 
 setup-test: ## install what the tests need and is missing
 	@scripts/setup.sh test
+
+setup-abuse: ## install what bench-abuse needs and is missing
+	@scripts/setup.sh abuse
+
+setup-peers: ## install what torture-peers needs and is missing
+	@scripts/setup.sh peers
 
 setup-fuzz: ## install what the fuzz targets need and is missing
 	@scripts/setup.sh fuzz

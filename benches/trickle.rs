@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -57,14 +58,24 @@ async fn run(service: SocketAddr, crowd: usize, config: &str) {
     measure(&gateway, "warm-up").await;
     let quiet = measure(&gateway, "before").await;
     let before = gateway.memory();
-    let mut tricklers = JoinSet::new();
-    for number in 0..crowd {
-        tricklers.spawn(trickle(gateway.address));
-        if number % 100 == 0 {
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
-    sleep(Duration::from_secs(2)).await;
+    // On a thread of its own: what the good clients wait for is the gateway, not the crowd's side of its connections.
+    let (stop, stopped) = oneshot::channel::<()>();
+    let address = gateway.address;
+    let tricklers = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let mut tricklers = JoinSet::new();
+            for number in 0..crowd {
+                tricklers.spawn(trickle(address));
+                if number % 100 == 0 {
+                    sleep(Duration::from_millis(10)).await;
+                }
+            }
+            stopped.await.unwrap();
+            tricklers.shutdown().await;
+        });
+    });
+    sleep(Duration::from_millis(10) * u32::try_from(crowd / 100).unwrap() + Duration::from_secs(2)).await;
     let (open, there) = (gateway.metric("gateward_connections").await, gateway.memory());
     let busy = measure(&gateway, "during").await;
     println!(
@@ -74,7 +85,8 @@ async fn run(service: SocketAddr, crowd: usize, config: &str) {
         (there - before) / 1024.0 / open,
     );
     let most = gateway.memory();
-    tricklers.shutdown().await;
+    stop.send(()).unwrap();
+    tricklers.join().unwrap();
     sleep(Duration::from_secs(3)).await;
     measure(&gateway, "after").await;
     println!(

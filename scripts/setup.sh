@@ -36,13 +36,32 @@ main() {
             want_build
             want_cxx
             ;;
-        *) die 'usage: scripts/setup.sh build|test|fuzz' ;;
+        abuse)
+            want_cargo
+            want_build
+            want_programs slowhttptest h2load
+            ;;
+        peers)
+            want_cargo
+            want_build
+            want_programs nginx haproxy
+            ;;
+        *) die 'usage: scripts/setup.sh build|test|fuzz|abuse|peers' ;;
     esac
 }
 
 want_cargo() {
     command -v cargo >/dev/null || die "cargo is not found, neither in PATH nor in ~/.cargo/bin. Install Rust 1.92 or newer \
 (https://rustup.rs), then run this again."
+}
+
+# Debian keeps servers in /usr/sbin, which is not in everybody's PATH.
+want_programs() {
+    local program missing=()
+    for program in "$@"; do
+        PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$program" >/dev/null || missing+=("$program")
+    done
+    [ ${#missing[@]} -eq 0 ] || install_missing "${missing[@]}"
 }
 
 want_build() {
@@ -119,6 +138,9 @@ install_with_apt() {
             c++-compiler) packages+=(g++ libc6-dev) ;;
             curl) packages+=(curl ca-certificates) ;;
             postgresql) packages+=(postgresql) floors+=("postgresql:$POSTGRES_MIN") ;;
+            slowhttptest | haproxy) packages+=("$what") ;;
+            h2load) packages+=(nghttp2-client) ;;
+            nginx) packages+=(nginx-light) ;;
             redis) packages+=(redis-server) floors+=("redis-server:$REDIS_MIN") ;;
         esac
     done
@@ -140,6 +162,7 @@ install_with_brew() {
     for what in "$@"; do
         case "$what" in
             c-compiler | c++-compiler) die 'no working C or C++ compiler: run "xcode-select --install", then this again' ;;
+            h2load) formulae+=(nghttp2) ;;
             postgresql) formulae+=("postgresql@17") ;;
             *) formulae+=("$what") ;;
         esac

@@ -211,11 +211,12 @@ impl Edge {
         let client = Client::plain(address).map_err(io::Error::other)?;
         match (&self.tls, door) {
             (None, _) if self.limits.h2c && speaks_http2(&tcp, self.limits.head_timeout).await? => {
-                self.http2(tcp, client, place, stop).await;
+                // In boxes of their own: what idles over HTTP/1.1 need not have the room of the others.
+                Box::pin(self.http2(tcp, client, place, stop)).await;
             }
             (None, _) => self.http1(GuardedStream::new(L4Stream::from(tcp)), client, place, stop).await,
-            (Some(tls), Door::Front) => self.secured(tls, tcp, client, place, stop).await,
-            (Some(tls), Door::Redirect) => self.redirect(tls, tcp, client, place, stop).await,
+            (Some(tls), Door::Front) => Box::pin(self.secured(tls, tcp, client, place, stop)).await,
+            (Some(tls), Door::Redirect) => Box::pin(self.redirect(tls, tcp, client, place, stop)).await,
         }
         Ok(())
     }

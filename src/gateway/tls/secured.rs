@@ -32,7 +32,7 @@ impl Edge {
         // Within the time that a client has for its first head.
         let until = client.opened + tls.rules.handshake_timeout.min(self.limits.head_timeout);
         let accepted = tokio::select! {
-            accepted = tls.accept(tcp, until) => accepted,
+            accepted = Box::pin(tls.accept(tcp, until)) => accepted,
             _ = stop.wait_for(|stopping| *stopping) => return,
         };
         match accepted {
@@ -41,7 +41,7 @@ impl Edge {
                 client.tls = Some(by);
                 match protocol {
                     Protocol::Http1 => self.http1(GuardedStream::new(stream), client, place, stop).await,
-                    Protocol::Http2 => self.http2(stream, client, place, stop).await,
+                    Protocol::Http2 => Box::pin(self.http2(stream, client, place, stop)).await,
                 }
             }
             Err(Unsecured::Plain(tcp)) => {
