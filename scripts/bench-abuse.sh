@@ -32,6 +32,7 @@ admin_listen = "127.0.0.1:0"
 data_dir = "$dir/data"
 max_connections = 20000
 max_connections_per_address = 20000
+max_requests_per_connection = 0
 $1
 [log]
 level = "warn,gateward::app=info"

@@ -207,6 +207,7 @@ card() {
         exit 1
     fi
     awk -v name="$name" '/^CLASS  *SENT/ { sums = 1; next } sums && NF { print name, $0 }' "$place/card" >>"$place/sums"
+    [ -z "${CARDS:-}" ] || mkdir -p "$CARDS"
     [ -z "${CARDS:-}" ] || cp "$place/card" "$CARDS/$name-$over.txt"
 }
 card Gateward "$gateward" "$gateward_over" "$@"
