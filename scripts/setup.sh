@@ -4,6 +4,8 @@
 #   scripts/setup.sh build   cmake, a C compiler (the compression library of the proxy is C), curl
 #   scripts/setup.sh test    the same, and the server programs of PostgreSQL 15+ and Redis 7+
 #   scripts/setup.sh fuzz    the first, and a C++ compiler (the fuzzing engine is C++)
+#   scripts/setup.sh abuse   the first, slowhttptest and h2load
+#   scripts/setup.sh peers   the first, nginx and HAProxy (2.6 or newer)
 #
 # On Debian and Ubuntu with apt-get (as root or through sudo), on macOS with Homebrew. On other systems it names what
 # to install. Nothing is started: the tests run servers of their own in a temporary directory.

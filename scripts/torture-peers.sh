@@ -110,6 +110,7 @@ token=$(cat "$place/token")
 
 # nginx: https://nginx.org/en/docs/http/ngx_http_proxy_module.html
 cat >"$place/nginx.conf" <<CONFIGURATION
+$([ "$(id -u)" -ne 0 ] || echo 'user root;')
 worker_processes 1;
 daemon off;
 pid $place/nginx.pid;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::proxy::HttpProxy;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::arrival::Client;
@@ -37,7 +37,7 @@ pub struct EdgeLimits {
     pub count_loopback: bool,
     /// Whose word counts about who calls, and whose connections are counted only in all.
     pub trusted_proxies: TrustedProxies,
-    /// Of an HTTP/1 connection; it is closed behind the last one. None: any number.
+    /// Of a connection; it is closed behind the last one. None: any number.
     pub max_requests_per_connection: Option<u64>,
     /// Of a request head.
     pub head: HeadLimits,
@@ -68,8 +68,9 @@ pub struct Edge {
     pub(super) gateway: Gateway,
     pub(super) limits: EdgeLimits,
     places: Arc<Places>,
-    /// Streams of HTTP/2 at once, of all connections: as many as connections, each of which is a request too.
-    pub(super) streams: Arc<Semaphore>,
+    /// For streams of HTTP/2 at once, of all connections: as many as for connections, each of which is a request too.
+    /// None of them waits.
+    pub(super) streams: Arc<Places>,
     /// None: plain HTTP.
     tls: Option<Arc<Tls>>,
 }
@@ -95,7 +96,7 @@ impl Edge {
         let mut proxy = HttpProxy::new(gateway.clone(), Arc::new(conf));
         proxy.handle_init_modules();
         let places = Places::new(limits.max_connections, limits.max_connections_per_address);
-        let streams = Arc::new(Semaphore::new(limits.max_connections));
+        let streams = Places::new(limits.max_connections, limits.max_connections_per_address);
         Self { proxy: Arc::new(proxy), gateway, limits, places, streams, tls: None }
     }
 
@@ -171,10 +172,7 @@ impl Edge {
 
     fn admit(self: &Arc<Self>, tcp: TcpStream, peer: SocketAddr, door: Door, stop: &watch::Receiver<bool>) {
         let address = peer.ip().to_canonical();
-        let limits = &self.limits;
-        let shared =
-            limits.trusted_proxies.trusts(address) || (address.is_loopback() && !limits.count_loopback);
-        let entry = self.places.enter((!shared).then_some(address));
+        let entry = self.places.enter(self.counted(address));
         if let Some(why) = entry.displaced {
             self.gateway.metrics().connection_displaced(why);
         }
@@ -198,6 +196,20 @@ impl Edge {
         });
     }
 
+    async fn speaks_http2(&self, tcp: &TcpStream, place: &Place) -> io::Result<bool> {
+        tokio::select! {
+            speaks = speaks_http2(tcp, self.limits.head_timeout) => speaks,
+            () = place.lost() => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    /// The address that what this peer holds is counted for; none for one that speaks for many.
+    pub(super) fn counted(&self, peer: IpAddr) -> Option<IpAddr> {
+        let limits = &self.limits;
+        let shared = limits.trusted_proxies.trusts(peer) || (peer.is_loopback() && !limits.count_loopback);
+        (!shared).then_some(peer)
+    }
+
     /// Opens what the connection speaks and serves it to its end.
     async fn connection(
         self: &Arc<Self>,
@@ -208,9 +220,11 @@ impl Edge {
         stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
         tcp.set_nodelay(true)?;
+        // Until its first request is there.
+        place.wait();
         let client = Client::plain(address).map_err(io::Error::other)?;
         match (&self.tls, door) {
-            (None, _) if self.limits.h2c && speaks_http2(&tcp, self.limits.head_timeout).await? => {
+            (None, _) if self.limits.h2c && self.speaks_http2(&tcp, &place).await? => {
                 // In boxes of their own: what idles over HTTP/1.1 need not have the room of the others.
                 Box::pin(self.http2(tcp, client, place, stop)).await;
             }

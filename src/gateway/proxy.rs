@@ -305,6 +305,7 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<Option<Bytes>> {
         if context.arrival()?.request.version() == http::Version::HTTP_2 {
+            headers::strip_trailers(trailers);
             context.handed()?.connection.set_trailers(trailers.clone());
         }
         Ok(None)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, EXPECT, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::date::get_cached_date;
 use pingora::proxy::Session;
@@ -96,7 +96,10 @@ pub async fn answer(
     if !no_body {
         session.write_response_body(Some(body), true).await.map_err(Error::into_down)?;
     }
-    linger(session).await;
+    // Over HTTP/2 a stream is reset without an error when its answer is out (RFC 9113 section 8.1), and takes none with it.
+    if arrival.request.version() != Version::HTTP_2 {
+        linger(session).await;
+    }
     Ok(())
 }
 

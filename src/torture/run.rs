@@ -50,6 +50,9 @@ enum Finished {
 pub async fn run(options: &Options) -> Result<ScoreCard, TortureError> {
     let until = Instant::now() + options.total;
     let jobs = jobs(options)?;
+    if !options.allow_remote && !options.recorder.ip().is_loopback() {
+        return Err(TortureError::Remote(options.recorder));
+    }
     let control = Control { address: options.recorder };
     let mut gateway = Gateway::new(options, connector(options).await?);
     let recorder = |error: super::client::ControlError| TortureError::Recorder(error.to_string());

@@ -19,4 +19,4 @@ pub use credentials::{keep_our_cookies, remove_authorization, remove_our_cookies
 pub use fold::folds_to;
 pub use hop_by_hop::{settle_answer, settle_connection, settle_for_http2};
 pub use identity::{ConnectionFacts, set};
-pub use protected::{is_protected, strip, strip_answer};
+pub use protected::{is_protected, strip, strip_answer, strip_trailers};

@@ -1,6 +1,7 @@
 //! The names no client may send to a service, and their removal.
 
-use http::HeaderName;
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderName};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::fold::{folds_to, starts_folded};
@@ -118,15 +119,29 @@ const BANNERS: &[&[u8]] = &[b"server", b"x-powered-by", b"x-aspnet-version", b"x
 /// Removes from a service's answer what only the gateway may say there (a proxy in front may believe who the
 /// caller is from an answer), and banners.
 pub fn strip_answer(answer: &mut ResponseHeader) {
-    let stripped = |name: &&HeaderName| {
-        let name = name.as_str().as_bytes();
-        ANSWER_FAMILIES.iter().any(|family| starts_folded(name, family))
-            || ANSWER_NAMES.iter().chain(BANNERS).any(|known| folds_to(name, known))
-    };
-    let names: Vec<HeaderName> = answer.headers.keys().filter(stripped).cloned().collect();
+    let names: Vec<HeaderName> =
+        answer.headers.keys().filter(|name| is_ours_to_say(name.as_str())).cloned().collect();
     for name in &names {
         answer.remove_header(name);
     }
+}
+
+/// The same for the trailers of an answer, in which cookies have no place at all.
+pub fn strip_trailers(trailers: &mut HeaderMap) {
+    let names: Vec<HeaderName> = trailers
+        .keys()
+        .filter(|name| **name == SET_COOKIE || is_ours_to_say(name.as_str()))
+        .cloned()
+        .collect();
+    for name in &names {
+        trailers.remove(name);
+    }
+}
+
+fn is_ours_to_say(name: &str) -> bool {
+    let name = name.as_bytes();
+    ANSWER_FAMILIES.iter().any(|family| starts_folded(name, family))
+        || ANSWER_NAMES.iter().chain(BANNERS).any(|known| folds_to(name, known))
 }
 
 #[cfg(test)]
@@ -275,5 +290,18 @@ mod tests {
         let wire = String::from_utf8(wire).unwrap();
         assert!(!wire.contains("evil"), "{wire}");
         assert_eq!(wire.lines().count(), 3, "{wire}");
+    }
+
+    #[test]
+    fn trailers_say_nothing_that_is_ours_to_say() {
+        let mut trailers = HeaderMap::new();
+        for name in ["grpc-status", "x-forwarded-user", "x_request_id", "set-cookie", "server", "x-checksum"]
+        {
+            trailers.insert(HeaderName::from_static(name), http::HeaderValue::from_static("a"));
+        }
+        strip_trailers(&mut trailers);
+        let mut left: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["grpc-status", "x-checksum"]);
     }
 }

@@ -146,19 +146,24 @@ impl AnswerReader {
             return Ok(State::Ended);
         }
         // gRPC's "trailers-only" answer must end with its head, and has no content (gRPC over HTTP/2, Responses).
-        if headers.contains_key("grpc-status") {
+        let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if is_grpc(headers) && headers.contains_key("grpc-status") && length.unwrap_or(0) == 0 {
             return Ok(State::Ended);
         }
         if headers.contains_key(header::TRANSFER_ENCODING) {
             return Ok(State::ChunkSize(0));
         }
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         match length {
             Some(0) => Ok(State::Ended),
             Some(length) => Ok(State::Length(length)),
             None => Err(bad("content without an end")),
         }
     }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let media = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    media.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
 }
 
 fn parse(head: &[u8]) -> io::Result<(StatusCode, HeaderMap)> {

@@ -10,7 +10,7 @@ use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::stream::Opened;
 use super::watched_stream::{Watch, WatchedStream};
@@ -50,11 +50,14 @@ impl Edge {
         let watch = Arc::new(Watch::default());
         let limits = &self.limits;
         let stream = WatchedStream::new(stream, Arc::clone(&watch), limits.head_timeout);
+        // Whatever came before on this connection took of the same time.
+        let first = client.opened + limits.head_timeout;
         let handshake = self.options().handshake(stream);
         let connection = tokio::select! {
             biased;
-            connection = timeout(limits.head_timeout, handshake) => connection,
+            connection = timeout_at(first, handshake) => connection,
             abuse = watch.abused() => return self.report_abuse(&client, abuse),
+            () = place.lost() => return,
         };
         if let Ok(Ok(connection)) = connection {
             let served = Served {
@@ -67,7 +70,7 @@ impl Edge {
                 streams: JoinSet::new(),
                 left: limits.max_requests_per_connection,
                 refused: 0,
-                closes: Instant::now() + limits.head_timeout,
+                closes: first,
                 closing: false,
             };
             served.run().await;
@@ -183,6 +186,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<'_, S> {
                 let keeps_place = !self.streams.is_empty() || self.place.serve();
                 if keeps_place {
                     self.open(request, respond);
+                    if self.streams.is_empty() {
+                        self.place.wait();
+                    }
                 }
                 keeps_place
             }
@@ -198,17 +204,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Served<'_, S> {
     }
 
     fn open(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
-        let Ok(permit) = Arc::clone(&self.edge.streams).try_acquire_owned() else {
+        let fragment = self.watch.take_fragment(respond.stream_id().as_u32());
+        // A client that does not answer our ping is not told the last stream; more are refused one by one.
+        if self.left == Some(0) {
+            respond.send_reset(Reason::REFUSED_STREAM);
+            return;
+        }
+        let Ok(place) = self.edge.streams.enter(self.edge.counted(self.client.address)).place else {
             // The client may try again, here or elsewhere (RFC 9113 section 8.7).
             self.edge.gateway.metrics().connection_refused(ConnectionRefusal::TooManyStreams);
             respond.send_reset(Reason::REFUSED_STREAM);
             return;
         };
-        let fragment = self.watch.take_fragment(respond.stream_id().as_u32());
         let opened = Opened { request, respond, client: self.client.clone(), fragment };
         let stream = Arc::clone(self.edge).stream(opened, self.stop.clone());
         self.streams.spawn(async move {
-            let _permit = permit;
+            let _place = place;
             stream.await
         });
         self.left = self.left.map(|left| left.saturating_sub(1));

@@ -59,7 +59,9 @@ impl HeaderBlocks {
         if !last {
             return Ok(None);
         }
-        let found = self.fragments.found_in(&self.block).map_err(|_| Http2Abuse::BadHeaders)?;
+        // Nothing of it stays with a connection that idles.
+        let block = std::mem::take(&mut self.block);
+        let found = self.fragments.found_in(&block).map_err(|_| Http2Abuse::BadHeaders)?;
         Ok(found.then_some(self.stream))
     }
 
@@ -123,6 +125,10 @@ mod tests {
         }
         let mut blocks = HeaderBlocks::new();
         blocks.headers(1, 0);
+        blocks.payload(&[FRAGMENT; 1000].concat()).unwrap();
+        assert_eq!(blocks.end(true), Ok(Some(1)));
+        assert_eq!(blocks.block.capacity(), 0, "nothing stays behind");
+        blocks.headers(3, 0);
         assert_eq!(blocks.payload(&vec![0; LARGEST]), Ok(()));
         assert_eq!(blocks.payload(&[0]), Err(Http2Abuse::Continuations));
     }

@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// The first line of the preface. No request of HTTP/1.1 that is served begins so.
 const BEGIN: &[u8] = b"PRI * HTTP/2.0\r\n";
-/// Between two looks at a beginning that could still be either. Only whoever sends single bytes sees it.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// Between two looks at a beginning that could still be either: the first time, and at most. Only whoever sends
+/// single bytes sees it.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(640));
 
 /// Whether what comes on this connection begins as HTTP/2 does. Takes no byte from it.
 ///
@@ -21,6 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub(in crate::gateway) async fn speaks_http2(tcp: &TcpStream, patience: Duration) -> io::Result<bool> {
     let deadline = Instant::now() + patience;
     let mut begin = [0; BEGIN.len()];
+    let mut pause = LOOK_AGAIN.0;
     loop {
         let there = timeout_at(deadline, tcp.peek(&mut begin)).await.map_err(|_| io::ErrorKind::TimedOut)?;
         let begin = begin.get(..there?).unwrap_or_default();
@@ -33,6 +35,7 @@ pub(in crate::gateway) async fn speaks_http2(tcp: &TcpStream, patience: Duration
         if Instant::now() >= deadline {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        sleep(LOOK_AGAIN).await;
+        sleep(pause).await;
+        pause = (pause * 2).min(LOOK_AGAIN.1);
     }
 }

@@ -6,10 +6,11 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderValue, Method, Request, Response};
 use pingora::apps::HttpServerApp as _;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::date::get_cached_date;
 use tokio::sync::watch;
 
 use super::exchange::Exchange;
@@ -115,6 +116,7 @@ fn refuse(
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert("x-request-id", id);
     }
+    headers.insert(DATE, get_cached_date());
     if let Some(hsts) = client.hsts() {
         headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }

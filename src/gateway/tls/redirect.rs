@@ -33,14 +33,21 @@ impl Edge {
         tls: &Tls,
         tcp: TcpStream,
         client: Client,
-        _place: Place,
+        place: Place,
         mut stop: watch::Receiver<bool>,
     ) {
         let mut stream = GuardedStream::new(L4Stream::from(tcp));
         let limits = &self.limits;
         let bytes = BytesMut::new();
         let (idle, whole) = (limits.head_timeout, limits.head_timeout);
-        let read = read_head(&mut stream, bytes, &limits.head, idle, whole, &mut stop).await;
+        let read = tokio::select! {
+            biased;
+            read = read_head(&mut stream, bytes, &limits.head, idle, whole, &mut stop) => read,
+            () = place.lost() => return,
+        };
+        if !place.serve() {
+            return;
+        }
         // There is no route here that could allow an odd path.
         let read = read.and_then(|head| match head.request.oddities().refusal_unless(|_| false) {
             Some(refusal) => Err(NoHead::Refused(refusal, Content::of_answer_to(&head.head))),

@@ -34,6 +34,7 @@ impl Edge {
         let accepted = tokio::select! {
             accepted = Box::pin(tls.accept(tcp, until)) => accepted,
             _ = stop.wait_for(|stopping| *stopping) => return,
+            () = place.lost() => return,
         };
         match accepted {
             Ok(Secured { stream, protocol, by }) => {

@@ -88,7 +88,12 @@ impl RawClient {
 
     /// Sends bytes. `false`: the other side closed, or took nothing for the deadline.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        matches!(timeout(DEADLINE, self.stream.write_all(bytes.as_ref())).await, Ok(Ok(())))
+        // Over TLS the last record may wait in the session until it is flushed.
+        let sent = async {
+            self.stream.write_all(bytes.as_ref()).await?;
+            self.stream.flush().await
+        };
+        matches!(timeout(DEADLINE, sent).await, Ok(Ok(())))
     }
 
     /// Sends bytes one by one with a pause before each. How many were taken.
