@@ -206,3 +206,51 @@ async fn clients_of_both_versions_are_counted_and_served_together() {
         "{text}"
     );
 }
+
+/// A client may hold no more of the streams than it may hold connections, however few connections it needs for them.
+#[tokio::test]
+async fn streams_are_bounded_by_address() {
+    let origin = Origin::start().await;
+    // Some connections are those of the test's other client.
+    let front = front_of(origin.address(), "server.max_connections_per_address = 6").await;
+    let mut client = Client::connect(front.app.address).await;
+    let mut held = Vec::new();
+    for number in 0..6 {
+        let (answer, stream) = client.open(&format!("GET /public/{number}"), &[], true).await;
+        let mut service = origin.accept().await;
+        service.read_until("\r\n\r\n").await;
+        held.push((answer, stream, service));
+    }
+    let (another, _) = client.open("GET /public/another", &[], true).await;
+    assert_eq!(whole(another).await.unwrap_err().reason(), Some(Reason::REFUSED_STREAM));
+    let metrics = front.app.get_admin("/metrics").await.text().await.unwrap();
+    assert!(
+        metrics.contains("gateward_connections_refused_total{reason=\"too_many_streams\"} 1"),
+        "{metrics}"
+    );
+    let (answer, _, mut service) = held.pop().unwrap();
+    service.write("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").await;
+    assert_eq!(whole(answer).await.unwrap().body, "ok"[..]);
+    // The place is free a moment after the answer is whole.
+    for _ in 0..1000 {
+        let (again, _) = client.open("GET /public/again", &[], true).await;
+        tokio::select! {
+            refused = whole(again) => assert_eq!(refused.unwrap_err().reason(), Some(Reason::REFUSED_STREAM)),
+            _called = origin.accept() => return,
+        }
+    }
+    panic!("a place that was given back is not taken again");
+}
+
+/// Also for a client that does not answer the ping with which the last stream is agreed on.
+#[tokio::test]
+async fn no_stream_is_served_behind_the_last_one_of_a_connection() {
+    let front = front_with("server.max_requests_per_connection = 2").await;
+    let mut client = Raw::connect(front.app.address).await;
+    for stream in [1, 3, 5, 7] {
+        client.send(stream, &usual(b"/public/x")).await;
+    }
+    assert!(matches!(client.fate(1).await, Fate::Answered(200)));
+    client.until_closed().await;
+    assert_eq!(front.app.recorder.requests().len(), 2);
+}
