@@ -168,6 +168,8 @@ async fn an_idle_connection_gives_way_to_a_new_one() {
     let _held = serving.open("GET /public/held", &[], true).await;
     let arrived = eventually(PROMPT, || async { front.app.recorder.count() == 1 }).await;
     assert!(arrived);
+    // The end of one stream is not that of the other.
+    assert_eq!(serving.get("GET /public/x", &[]).await.status, 200);
     let mut idle = connect(&front).await;
     assert_eq!(idle.get("GET /public/x", &[]).await.status, 200);
 
