@@ -279,6 +279,17 @@ impl Raw {
         Fate::Closed(self.goaway)
     }
 
+    /// Whether the gateway has said so far that it takes no more streams.
+    pub async fn is_winding_up(&mut self) -> bool {
+        self.wire.write(frame(PING, 0, 0, b"how goes")).await;
+        while let Some((kind, _, _, payload)) = self.next().await {
+            if kind == PING && payload == b"how goes" {
+                break;
+            }
+        }
+        self.goaway.is_some()
+    }
+
     /// Reads until the other side closes; the code of its GOAWAY.
     pub async fn until_closed(&mut self) -> Option<u32> {
         while self.next().await.is_some() {}
