@@ -1,13 +1,14 @@
 //! Clients of HTTP/2: one that keeps to the rules, and one that sends the frames it is told to.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -55,24 +56,43 @@ impl Answer {
 pub struct Client {
     send: SendRequest<Bytes>,
     connection: JoinSet<Result<(), h2::Error>>,
+    base: String,
 }
 
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
-        let tcp = TcpStream::connect(address).await.unwrap();
+        Self::over_tcp(TcpStream::connect(address).await.unwrap()).await
+    }
+
+    /// The same from this loopback address.
+    pub async fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        Self::over_tcp(socket.connect(address).await.unwrap()).await
+    }
+
+    async fn over_tcp(tcp: TcpStream) -> Self {
         tcp.set_nodelay(true).unwrap();
+        Self::over(tcp, "http://front.example").await
+    }
+
+    /// Over this stream. `base`: scheme and authority of requests that say none.
+    pub async fn over<S>(stream: S, base: &str) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         // A stream that is not read must not use up the window of its siblings.
         let (send, connection) = h2::client::Builder::new()
             .initial_connection_window_size(16 * 1024 * 1024)
-            .handshake(tcp)
+            .handshake(stream)
             .await
             .unwrap();
         let mut driver = JoinSet::new();
         driver.spawn(connection);
-        Self { send, connection: driver }
+        Self { send, connection: driver, base: base.to_owned() }
     }
 
-    /// Opens a stream. `line` is method and path.
+    /// Opens a stream. `line` is method and path, or method and a whole address.
     pub async fn open(
         &mut self,
         line: &str,
@@ -81,13 +101,13 @@ impl Client {
     ) -> (ResponseFuture, SendStream<Bytes>) {
         let mut send =
             timeout(DEADLINE, self.send.clone().ready()).await.expect("room for a stream").unwrap();
-        send.send_request(request(line, fields), end).unwrap()
+        send.send_request(request(&self.base, line, fields), end).unwrap()
     }
 
     /// Opens a stream, unless the connection has ended.
     pub async fn try_open(&mut self, line: &str) -> Option<(ResponseFuture, SendStream<Bytes>)> {
         let mut send = timeout(DEADLINE, self.send.clone().ready()).await.expect("room for a stream").ok()?;
-        send.send_request(request(line, &[]), true).ok()
+        send.send_request(request(&self.base, line, &[]), true).ok()
     }
 
     /// Sends a request without a body; the answer.
@@ -109,9 +129,10 @@ impl Client {
     }
 }
 
-pub fn request(line: &str, fields: &[(&str, &str)]) -> Request<()> {
+fn request(base: &str, line: &str, fields: &[(&str, &str)]) -> Request<()> {
     let (method, path) = line.split_once(' ').unwrap();
-    let mut request = Request::builder().method(method).uri(format!("http://front.example{path}"));
+    let base = if path.starts_with('/') { base } else { "" };
+    let mut request = Request::builder().method(method).uri(format!("{base}{path}"));
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
@@ -256,6 +277,17 @@ impl Raw {
             }
         }
         Fate::Closed(self.goaway)
+    }
+
+    /// Whether the gateway has said so far that it takes no more streams.
+    pub async fn is_winding_up(&mut self) -> bool {
+        self.wire.write(frame(PING, 0, 0, b"how goes")).await;
+        while let Some((kind, _, _, payload)) = self.next().await {
+            if kind == PING && payload == b"how goes" {
+                break;
+            }
+        }
+        self.goaway.is_some()
     }
 
     /// Reads until the other side closes; the code of its GOAWAY.
