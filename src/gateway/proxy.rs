@@ -245,6 +245,11 @@ impl ProxyHttp for Gateway {
                 .into_up()
                 .into_err();
         }
+        if !headers::settle_framing(response) {
+            return Error::explain(ErrorType::InvalidHTTPHeader, "an answer without one end")
+                .into_up()
+                .into_err();
+        }
         respond::settle_expectation(session, response.status, arrival);
         headers::settle_answer(response, arrival.request.version());
         headers::strip_answer(response);

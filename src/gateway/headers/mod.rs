@@ -9,12 +9,14 @@
 //! What this module deliberately does not do: decide who the caller is, or read inbound forwarding
 //! headers (see `gateway::forwarded`).
 
+mod answer_framing;
 mod credentials;
 mod fold;
 mod hop_by_hop;
 mod identity;
 mod protected;
 
+pub use answer_framing::settle_framing;
 pub use credentials::{keep_our_cookies, remove_authorization, remove_our_cookies};
 pub use fold::folds_to;
 pub use hop_by_hop::{settle_answer, settle_connection, settle_for_http2};

@@ -25,6 +25,9 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 512 * 1024;
 /// Bytes of an answer that wait for a client that does not read. For each stream.
 const SEND_BUFFER: usize = 16 * 1024;
+/// Bytes of overhead that small DATA frames may make before they are read, of 256 for each. gRPC sends small messages in
+/// bursts of thousands; those without content are counted apart.
+const SMALL_FRAMES: usize = 1024 * 1024;
 /// Streams that were given up before they were served, at once.
 const MOST_UNSERVED_RESETS: usize = 50;
 /// Streams that we reset because they were malformed, in all.
@@ -86,6 +89,7 @@ impl Edge {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buffer_size(SEND_BUFFER)
+            .data_frame_budget(SMALL_FRAMES)
             .max_pending_accept_reset_streams(MOST_UNSERVED_RESETS)
             .max_local_error_reset_streams(Some(MOST_MALFORMED));
         options
