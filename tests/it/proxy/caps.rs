@@ -38,13 +38,14 @@ async fn served(front: &Front, source: Ipv4Addr) -> bool {
 async fn hold(front: &Front, source: Ipv4Addr, count: usize) -> Vec<RawClient> {
     let before = front.app.recorder.count();
     let mut held = Vec::new();
-    for _ in 0..count {
+    // One after the other: none of them waits so long that it would give way to the next.
+    for number in 1..=count {
         let mut client = RawClient::connect_from(source, front.app.address).await;
         client.send(head("GET /public/held", &[])).await;
         held.push(client);
+        let arrived = eventually(PROMPT, || async { front.app.recorder.count() == before + number }).await;
+        assert!(arrived, "{} of {count} requests arrived", front.app.recorder.count() - before);
     }
-    let arrived = eventually(PROMPT, || async { front.app.recorder.count() == before + count }).await;
-    assert!(arrived, "{} of {count} requests arrived", front.app.recorder.count() - before);
     held
 }
 
@@ -219,6 +220,7 @@ fn limit_files(pid: u32, files: usize) {
 #[tokio::test]
 async fn connections_are_fewer_where_few_files_may_be_open() {
     let front = Front::of(crate::support::app::TestApp::embedded().open_files(400)).await;
+    front.app.recorder.reply_at("/public/held", Reply::Delay(LONG));
     let said =
         front.app.wait_for_log(|line| line.contains("fewer connections than server.max_connections")).await;
     let possible: usize =
