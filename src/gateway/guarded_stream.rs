@@ -18,64 +18,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::BytesMut;
+use pingora::protocols::Stream;
 use pingora::protocols::l4::stream::Stream as L4Stream;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
-    TimingDigest, UniqueID, UniqueIDType,
-};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::client_connection::WANTED;
 use super::pace::Pace;
-use super::request::{BadChunk, Body, CanonicalRequest, Chunks, Upgrade};
+use super::request::{Body, CanonicalRequest, Chunks, Upgrade};
+use super::violation::Violation;
 
 /// Bytes of next requests that are read while a request is answered. More wait in the socket; what the library
 /// reads in one piece with the end of a body may be more, once.
 const READ_AHEAD: usize = 8 * 1024;
 /// At a time.
 const AHEAD_PIECE: usize = 1024;
-
-/// What a client did wrong behind the head of its request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Violation {
-    /// Its body is not well formed.
-    #[error("{0}")]
-    BadChunk(BadChunk),
-    /// It sends its body too slowly.
-    #[error("the request body arrives too slowly")]
-    SlowBody,
-    /// Its body has more bytes than its route takes: so many.
-    #[error("the request body is larger than {0} bytes")]
-    LargeBody(u64),
-    /// It goes on sending a body that nobody wants.
-    #[error("the body of an answered request goes on and on")]
-    UnwantedBody,
-    /// It takes the answer too slowly.
-    #[error("the answer is read too slowly")]
-    SlowReader,
-}
-
-impl Violation {
-    /// The violation behind an error of the proxy library.
-    pub fn behind(error: &pingora::Error) -> Option<Self> {
-        error.root_cause().downcast_ref::<io::Error>()?.get_ref()?.downcast_ref().copied()
-    }
-}
-
-impl From<Violation> for io::Error {
-    fn from(violation: Violation) -> Self {
-        let kind = match violation {
-            Violation::SlowBody | Violation::SlowReader => io::ErrorKind::TimedOut,
-            Violation::BadChunk(_) | Violation::LargeBody(_) | Violation::UnwantedBody => {
-                io::ErrorKind::InvalidData
-            }
-        };
-        Self::new(kind, violation)
-    }
-}
 
 /// What of the current body has not been read.
 #[derive(Debug)]
@@ -100,7 +57,7 @@ enum Behind {
 /// The connection. Unguarded until [`GuardedStream::expect`].
 #[derive(Debug)]
 pub struct GuardedStream {
-    inner: L4Stream,
+    pub(super) inner: L4Stream,
     rest: Rest,
     behind: Behind,
     /// Bytes of the next request, which has not begun.
@@ -322,60 +279,6 @@ impl AsyncWrite for GuardedStream {
 
     fn is_write_vectored(&self) -> bool {
         self.inner.is_write_vectored()
-    }
-}
-
-#[async_trait]
-impl Shutdown for GuardedStream {
-    async fn shutdown(&mut self) {
-        Shutdown::shutdown(&mut self.inner).await;
-    }
-}
-
-#[async_trait]
-impl Peek for GuardedStream {
-    // Not supported: peeked bytes would pass unjudged, or be judged twice.
-}
-
-impl UniqueID for GuardedStream {
-    fn id(&self) -> UniqueIDType {
-        self.inner.id()
-    }
-}
-
-impl Ssl for GuardedStream {}
-
-impl GetTimingDigest for GuardedStream {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.inner.get_timing_digest()
-    }
-
-    fn get_read_pending_time(&self) -> Duration {
-        self.inner.get_read_pending_time()
-    }
-
-    fn get_write_pending_time(&self) -> Duration {
-        self.inner.get_write_pending_time()
-    }
-}
-
-impl GetProxyDigest for GuardedStream {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.inner.get_proxy_digest()
-    }
-
-    fn set_proxy_digest(&mut self, digest: ProxyDigest) {
-        self.inner.set_proxy_digest(digest);
-    }
-}
-
-impl GetSocketDigest for GuardedStream {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.inner.get_socket_digest()
-    }
-
-    fn set_socket_digest(&mut self, socket_digest: SocketDigest) {
-        self.inner.set_socket_digest(socket_digest);
     }
 }
 

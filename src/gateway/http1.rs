@@ -15,10 +15,11 @@ use super::arrival::{Arrival, Client, Handed};
 use super::client_connection::ClientConnection;
 use super::edge::Edge;
 use super::forwarded;
-use super::guarded_stream::{GuardedStream, Violation};
+use super::guarded_stream::GuardedStream;
 use super::head_reader::{NoHead, ReadHead, farewell, last_words, read_head};
 use super::places::Place;
 use super::respond::{self, Content};
+use super::violation::Violation;
 use crate::api::Problem;
 use crate::live::Cut;
 

@@ -34,11 +34,13 @@ mod report;
 pub mod request;
 mod respond;
 mod spare_file;
+mod stream_traits;
 mod tls;
 mod upgrade_connection;
 mod upstream;
 mod upstream_peer;
 mod verdict;
+mod violation;
 mod without_proxy;
 
 pub use admission::{Admission, Admitted, Refused};

@@ -14,8 +14,8 @@ use pingora::proxy::Session;
 use pingora::{Error, Result};
 
 use super::arrival::{Arrival, Client};
-use super::guarded_stream::Violation;
 use super::request::{Body, Refusal};
+use super::violation::Violation;
 use crate::api::Problem;
 use crate::domain::id::RequestId;
 

@@ -2,8 +2,8 @@
 
 use pingora::{Error, ErrorSource, ErrorType};
 
-use super::guarded_stream::Violation;
 use super::respond;
+use super::violation::Violation;
 use crate::api::Problem;
 use crate::telemetry::Outcome;
 

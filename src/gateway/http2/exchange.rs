@@ -22,9 +22,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::answer::{AnswerReader, Piece, for_http2};
 use crate::gateway::client_connection::ClientConnection;
-use crate::gateway::guarded_stream::Violation;
 use crate::gateway::pace::Pace;
 use crate::gateway::request::{Body, CanonicalRequest};
+use crate::gateway::violation::Violation;
 
 /// A stream.
 pub(super) struct Exchange {
