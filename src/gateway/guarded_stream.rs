@@ -15,7 +15,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -27,6 +27,7 @@ use super::client_connection::WANTED;
 use super::pace::Pace;
 use super::request::{Body, CanonicalRequest, Chunks, Upgrade};
 use super::violation::Violation;
+use super::write_buffer::WriteBuffer;
 
 /// Bytes of next requests that are read while a request is answered. More wait in the socket; what the library
 /// reads in one piece with the end of a body may be more, once.
@@ -69,6 +70,8 @@ pub struct GuardedStream {
     unwanted: Arc<AtomicU64>,
     /// None: the answer may take its time.
     writing: Option<Pace>,
+    /// Of the answer.
+    unsent: WriteBuffer,
 }
 
 impl GuardedStream {
@@ -83,6 +86,7 @@ impl GuardedStream {
             reading: Pace::new(Duration::MAX),
             unwanted: Arc::new(WANTED.into()),
             writing: None,
+            unsent: WriteBuffer::default(),
         }
     }
 
@@ -202,6 +206,11 @@ impl GuardedStream {
         Poll::Pending
     }
 
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = self.unsent.poll_send(&mut self.inner, cx);
+        self.wrote(poll, |()| 0)
+    }
+
     /// What a write or a flush came to, with the bytes that were taken.
     fn wrote<T>(&mut self, poll: Poll<io::Result<T>>, taken: fn(&T) -> usize) -> Poll<io::Result<T>> {
         let Some(pace) = &mut self.writing else { return poll };
@@ -224,6 +233,12 @@ impl AsyncRead for GuardedStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // Whoever waits for the client has nothing to add to what the client waits for.
+        if !self.unsent.is_empty()
+            && let Poll::Ready(Err(error)) = self.poll_send(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
         if self.body_ended() {
             return match self.behind {
                 Behind::Reader => Pin::new(&mut self.inner).poll_read(cx, buf),
@@ -255,30 +270,28 @@ impl AsyncRead for GuardedStream {
 
 impl AsyncWrite for GuardedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.inner).poll_write(cx, buf);
+        let this = &mut *self;
+        let poll = this.unsent.poll_write(&mut this.inner, cx, buf);
         self.wrote(poll, |taken| *taken)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
         let poll = Pin::new(&mut self.inner).poll_flush(cx);
         self.wrote(poll, |()| 0)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
+}
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.wrote(poll, |taken| *taken)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+/// What was written and not flushed is sent, if the client takes it at once.
+impl Drop for GuardedStream {
+    fn drop(&mut self) {
+        // Nobody is left to be told of a failure.
+        let _sent = self.poll_send(&mut Context::from_waker(Waker::noop()));
     }
 }
 

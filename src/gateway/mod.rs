@@ -32,6 +32,7 @@ pub mod properties;
 mod proxy;
 mod report;
 pub mod request;
+mod request_ids;
 mod respond;
 mod spare_file;
 mod stream_traits;
@@ -42,6 +43,7 @@ mod upstream_peer;
 mod verdict;
 mod violation;
 mod without_proxy;
+mod write_buffer;
 
 pub use admission::{Admission, Admitted, Refused};
 pub use bridge::{Bridge, OwnBodyLimits};

@@ -25,7 +25,7 @@ use super::request::Upgrade;
 use super::upstream::Upstreams;
 use super::verdict::{NO_UPGRADE, NOT_HTTP2, blame, misconnection, verdict};
 use super::violation::Violation;
-use super::{headers, respond};
+use super::{headers, request_ids, respond};
 use crate::actors::AuthHandle;
 use crate::api::{self, Problem};
 use crate::domain::id::RequestId;
@@ -73,13 +73,9 @@ impl Gateway {
         &self.metrics
     }
 
-    /// A fresh id. Without randomness the time alone names the request: ids of requests are no secret.
+    /// A fresh id.
     pub(super) fn request_id(&self) -> RequestId {
-        let mut random = [0; 10];
-        if getrandom::fill(&mut random).is_err() {
-            tracing::debug!("no randomness for a request id");
-        }
-        RequestId::new(self.clock.now(), random)
+        request_ids::next(self.clock.now())
     }
 
     async fn refuse(&self, session: &mut Session, arrival: &Arrival, refused: &Refused) -> Result<Stage> {
