@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-open bench-revocation bench-trickle bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-peers
+.PHONY: help run test check fmt bench bench-guard bench-open bench-revocation bench-trickle bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-guard setup-peers
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -43,6 +43,10 @@ fmt: ## format the code
 bench: setup ## measure the hot path (criterion)
 	cargo bench --locked --bench hot_path
 
+bench-guard: setup-guard ## count instructions (callgrind); ONLY=request/protected TOP=40 CALLERS=memcpy CONNECTIONS=1
+	cargo bench --locked --bench guard -- $(if $(ONLY),--only '$(ONLY)') $(if $(TOP),--top '$(TOP)') \
+	  $(if $(CALLERS),--callers '$(CALLERS)') $(if $(CONNECTIONS),--connections '$(CONNECTIONS)')
+
 bench-open: setup ## measure how soon 100 of 10 000 open WebSockets close when their session ends
 	cargo bench --locked --bench open_requests
 
@@ -78,6 +82,9 @@ setup-test: ## install what the tests need and is missing
 
 setup-abuse: ## install what bench-abuse needs and is missing
 	@scripts/setup.sh abuse
+
+setup-guard: ## install what bench-guard needs and is missing
+	@scripts/setup.sh guard
 
 setup-peers: ## install what torture-peers needs and is missing
 	@scripts/setup.sh peers

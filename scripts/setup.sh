@@ -5,6 +5,7 @@
 #   scripts/setup.sh test    the same, and the server programs of PostgreSQL 15+ and Redis 7+
 #   scripts/setup.sh fuzz    the first, and a C++ compiler (the fuzzing engine is C++)
 #   scripts/setup.sh abuse   the first, slowhttptest and h2load
+#   scripts/setup.sh guard   the first, and valgrind
 #   scripts/setup.sh peers   the first, nginx and HAProxy (2.6 or newer)
 #
 # On Debian and Ubuntu with apt-get (as root or through sudo), on macOS with Homebrew. On other systems it names what
@@ -43,12 +44,17 @@ main() {
             want_build
             want_programs slowhttptest h2load
             ;;
+        guard)
+            want_cargo
+            want_build
+            want_programs valgrind
+            ;;
         peers)
             want_cargo
             want_build
             want_programs nginx haproxy
             ;;
-        *) die 'usage: scripts/setup.sh build|test|fuzz|abuse|peers' ;;
+        *) die 'usage: scripts/setup.sh build|test|fuzz|abuse|guard|peers' ;;
     esac
 }
 
@@ -140,7 +146,7 @@ install_with_apt() {
             c++-compiler) packages+=(g++ libc6-dev) ;;
             curl) packages+=(curl ca-certificates) ;;
             postgresql) packages+=(postgresql) floors+=("postgresql:$POSTGRES_MIN") ;;
-            slowhttptest | haproxy) packages+=("$what") ;;
+            slowhttptest | haproxy | valgrind) packages+=("$what") ;;
             h2load) packages+=(nghttp2-client) ;;
             nginx) packages+=(nginx-light) ;;
             redis) packages+=(redis-server) floors+=("redis-server:$REDIS_MIN") ;;
