@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::byte_class::{BEARER, TOKEN};
+use super::byte_class::{TOKEN, all_bearer};
 
 /// What the `Authorization` lines of a request amount to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ fn read(value: &[u8], at: usize) -> Credentials {
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
 fn is_b64token(token: &[u8]) -> bool {
     let body = token.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    body > 0 && token.get(..body).is_some_and(|body| BEARER.all(body))
+    body > 0 && token.get(..body).is_some_and(|body| all_bearer(body))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use http::{Method, Version};
 use memchr::memchr;
 
-use super::byte_class::{TOKEN, VALUE};
+use super::byte_class::{TOKEN, VALUE, all_values};
 use super::connection::{ConnectionLines, Upgrade};
 use super::credentials::Credentials;
 use super::framing::{Body, FramingLines};
@@ -130,8 +130,9 @@ fn split(line: &[u8]) -> Result<(&[u8], Range<usize>), Refusal> {
         return Err(NAME_TOO_LONG);
     }
     let value = line.get(colon + 1..).unwrap_or_default();
-    if let Some(bad) = value.iter().find(|byte| !VALUE.has(**byte)) {
-        return Err(if *bad == b'\r' { BARE_CR } else { HEADER_VALUE });
+    if !all_values(value) {
+        let bad = value.iter().find(|byte| !VALUE.has(**byte));
+        return Err(if bad == Some(&b'\r') { BARE_CR } else { HEADER_VALUE });
     }
     let blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
     let end = value.iter().rposition(|byte| !blank(byte)).map_or(0, |last| last + 1);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::front::{Front, PROMPT, chunked, head};
 use crate::support::raw::NoResponse;
 use crate::support::recorder::Reply;
+use crate::support::wait::eventually;
 
 /// Requests of every kind, the status of each, and what the service gets of it.
 fn requests(front: &Front) -> Vec<(Vec<u8>, u16, Option<String>)> {
@@ -171,6 +172,8 @@ async fn client_that_has_gone_is_not_served_further() {
     front.app.recorder.reply_at("/public/slow", Reply::Delay(Duration::from_millis(300)));
     let mut client = front.connect().await;
     client.send(head("GET /public/slow", &[]) + &head("POST /public/behind", &["Content-Length: 0"])).await;
+    // The service has it: a request that is recorded late would be taken for one of the next.
+    assert!(eventually(Duration::from_secs(20), async || front.app.recorder.count() == 1).await);
     client.finish_sending().await;
     match client.read_response().await {
         Ok(_) | Err(NoResponse::Closed | NoResponse::CutOff(_)) => {}
