@@ -10,7 +10,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::proxy::HttpProxy;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -228,7 +227,7 @@ impl Edge {
                 // In boxes of their own: what idles over HTTP/1.1 need not have the room of the others.
                 Box::pin(self.http2(tcp, client, place, stop)).await;
             }
-            (None, _) => self.http1(GuardedStream::new(L4Stream::from(tcp)), client, place, stop).await,
+            (None, _) => self.http1(GuardedStream::new(tcp), client, place, stop).await,
             (Some(tls), Door::Front) => Box::pin(self.secured(tls, tcp, client, place, stop)).await,
             (Some(tls), Door::Redirect) => Box::pin(self.redirect(tls, tcp, client, place, stop)).await,
         }

@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use pingora::protocols::Stream;
-use pingora::protocols::l4::stream::Stream as L4Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::client_connection::WANTED;
+use super::client_socket::ClientSocket;
 use super::pace::Pace;
 use super::request::{Body, CanonicalRequest, Chunks, Upgrade};
 use super::violation::Violation;
@@ -58,7 +58,7 @@ enum Behind {
 /// The connection. Unguarded until [`GuardedStream::expect`].
 #[derive(Debug)]
 pub struct GuardedStream {
-    pub(super) inner: L4Stream,
+    pub(super) inner: ClientSocket,
     rest: Rest,
     behind: Behind,
     /// Bytes of the next request, which has not begun.
@@ -76,9 +76,9 @@ pub struct GuardedStream {
 
 impl GuardedStream {
     /// Around a connection.
-    pub fn new(inner: L4Stream) -> Self {
+    pub fn new(socket: impl Into<ClientSocket>) -> Self {
         Self {
-            inner,
+            inner: socket.into(),
             rest: Rest::Nothing,
             behind: Behind::Reader,
             ahead: BytesMut::new(),
@@ -324,7 +324,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (client, _) = listener.accept().await.unwrap();
-        let mut stream = GuardedStream::new(L4Stream::from(tcp));
+        let mut stream = GuardedStream::new(tcp);
         let limits = HeadLimits { max_header_bytes: 4096, max_headers: 20, max_target_bytes: 100 };
         let request = CanonicalRequest::parse(head.as_bytes(), &limits).unwrap();
         let expected = stream.expect(&request, BytesMut::from(received), GRACE, GRACE);

@@ -16,6 +16,7 @@ mod admission;
 mod arrival;
 mod bridge;
 mod client_connection;
+mod client_socket;
 mod context;
 mod edge;
 mod forwarded;

@@ -1,7 +1,8 @@
-//! What the proxy library asks of a connection besides its bytes: passed on to what [`GuardedStream`] wraps.
+//! What the proxy library asks of a connection besides its bytes. Hardly anything of it is of use: who calls, and since when,
+//! is known to the edge.
 
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -9,13 +10,15 @@ use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
     UniqueID, UniqueIDType,
 };
+use tokio::io::AsyncWriteExt;
 
 use super::guarded_stream::GuardedStream;
 
 #[async_trait]
 impl Shutdown for GuardedStream {
     async fn shutdown(&mut self) {
-        Shutdown::shutdown(&mut self.inner).await;
+        // The client may have gone.
+        let _closed = AsyncWriteExt::shutdown(self).await;
     }
 }
 
@@ -26,7 +29,7 @@ impl Peek for GuardedStream {
 
 impl UniqueID for GuardedStream {
     fn id(&self) -> UniqueIDType {
-        self.inner.id()
+        self.inner.as_raw_fd()
     }
 }
 
@@ -34,34 +37,22 @@ impl Ssl for GuardedStream {}
 
 impl GetTimingDigest for GuardedStream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.inner.get_timing_digest()
-    }
-
-    fn get_read_pending_time(&self) -> Duration {
-        self.inner.get_read_pending_time()
-    }
-
-    fn get_write_pending_time(&self) -> Duration {
-        self.inner.get_write_pending_time()
+        Vec::new()
     }
 }
 
 impl GetProxyDigest for GuardedStream {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.inner.get_proxy_digest()
+        None
     }
 
-    fn set_proxy_digest(&mut self, digest: ProxyDigest) {
-        self.inner.set_proxy_digest(digest);
-    }
+    fn set_proxy_digest(&mut self, _: ProxyDigest) {}
 }
 
 impl GetSocketDigest for GuardedStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.inner.get_socket_digest()
+        None
     }
 
-    fn set_socket_digest(&mut self, socket_digest: SocketDigest) {
-        self.inner.set_socket_digest(socket_digest);
-    }
+    fn set_socket_digest(&mut self, _: SocketDigest) {}
 }

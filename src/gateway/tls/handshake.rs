@@ -3,8 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use pingora::protocols::l4::stream::Stream as L4Stream;
-use pingora::protocols::l4::virt::VirtualSocketStream;
 use rustls::server::Acceptor;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -21,7 +19,7 @@ const HANDSHAKE_RECORD: u8 = 22;
 
 /// A connection behind its handshake.
 pub(super) struct Secured {
-    pub stream: L4Stream,
+    pub stream: Box<TlsSocket>,
     pub protocol: Protocol,
     pub by: Arc<SecuredBy>,
 }
@@ -60,8 +58,7 @@ impl Tls {
         };
         let stream = greeting.into_stream(config).await.map_err(failed)?;
         let protocol = Protocol::of(stream.get_ref().1.alpn_protocol());
-        let socket = VirtualSocketStream::new(Box::new(TlsSocket::new(stream)));
-        Ok(Secured { stream: L4Stream::from(socket), protocol, by })
+        Ok(Secured { stream: Box::new(TlsSocket::new(stream)), protocol, by })
     }
 
     /// Whether a certificate in force is for this host.

@@ -22,3 +22,4 @@ mod socket;
 
 pub use files::{CertificateFiles, TlsError};
 pub use server::{ClientAuth, OldestTls, SecuredBy, Tls, TlsRules};
+pub use socket::TlsSocket;

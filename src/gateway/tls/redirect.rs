@@ -13,7 +13,6 @@ use http::{HeaderMap, HeaderValue};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use pingora::protocols::l4::stream::Stream as L4Stream;
 
 use super::server::Tls;
 use crate::api::Problem;
@@ -36,7 +35,7 @@ impl Edge {
         place: Place,
         mut stop: watch::Receiver<bool>,
     ) {
-        let mut stream = GuardedStream::new(L4Stream::from(tcp));
+        let mut stream = GuardedStream::new(tcp);
         let limits = &self.limits;
         let bytes = BytesMut::new();
         let (idle, whole) = (limits.head_timeout, limits.head_timeout);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode, Version};
-use pingora::protocols::l4::stream::Stream as L4Stream;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -12,6 +11,7 @@ use super::protocol::Protocol;
 use super::server::Tls;
 use crate::api::Problem;
 use crate::gateway::arrival::Client;
+use crate::gateway::client_socket::ClientSocket;
 use crate::gateway::edge::Edge;
 use crate::gateway::guarded_stream::GuardedStream;
 use crate::gateway::head_reader::last_words;
@@ -41,8 +41,11 @@ impl Edge {
                 client.proto = HeaderValue::from_static("https");
                 client.tls = Some(by);
                 match protocol {
-                    Protocol::Http1 => self.http1(GuardedStream::new(stream), client, place, stop).await,
-                    Protocol::Http2 => Box::pin(self.http2(stream, client, place, stop)).await,
+                    Protocol::Http1 => {
+                        let stream = GuardedStream::new(ClientSocket::Tls(stream));
+                        self.http1(stream, client, place, stop).await;
+                    }
+                    Protocol::Http2 => Box::pin(self.http2(*stream, client, place, stop)).await,
                 }
             }
             Err(Unsecured::Plain(tcp)) => {
@@ -63,7 +66,7 @@ impl Edge {
             Problem::new(StatusCode::BAD_REQUEST, "not_tls", "this port speaks TLS only: write https://");
         let id = self.gateway.request_id();
         self.gateway.report_refused_head(client.address, id, &problem, Version::HTTP_11);
-        let mut stream = GuardedStream::new(L4Stream::from(tcp));
+        let mut stream = GuardedStream::new(tcp);
         last_words(&mut stream, &respond::raw(&problem, id, Content::Whole, client)).await;
     }
 }

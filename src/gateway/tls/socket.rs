@@ -1,10 +1,10 @@
-//! A TLS stream as a socket of the proxy library's.
+//! A client's connection behind its handshake.
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -13,9 +13,9 @@ use tokio_rustls::server::TlsStream;
 /// that takes nothing should be noticed.
 const BUFFERED: usize = 32 * 1024;
 
-/// A client's connection behind its handshake.
+/// The TLS stream.
 #[derive(Debug)]
-pub(super) struct TlsSocket(TlsStream<TcpStream>);
+pub struct TlsSocket(TlsStream<TcpStream>);
 
 impl TlsSocket {
     pub(super) fn new(mut stream: TlsStream<TcpStream>) -> Self {
@@ -24,13 +24,9 @@ impl TlsSocket {
     }
 }
 
-impl VirtualSocket for TlsSocket {
-    fn set_socket_option(&self, option: VirtualSockOpt) -> io::Result<()> {
-        match option {
-            VirtualSockOpt::NoDelay => self.0.get_ref().0.set_nodelay(true),
-            // Keep-alive probes are not asked for.
-            _ => Ok(()),
-        }
+impl AsRawFd for TlsSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.get_ref().0.as_raw_fd()
     }
 }
 
@@ -63,6 +59,18 @@ impl AsyncWrite for TlsSocket {
     /// Says `close_notify` first: what came before is all there was.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
     }
 }
 
