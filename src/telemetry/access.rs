@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::access_format;
 use super::labels::Outcome;
 
 /// The `target` of these lines, for filters: `info,gateward::access=off` silences them.
@@ -59,6 +60,9 @@ impl AccessLine<'_> {
         if !tracing::enabled!(target: ACCESS_TARGET, tracing::Level::INFO) {
             return;
         }
+        if access_format::write(self) {
+            return;
+        }
         tracing::info!(
             target: ACCESS_TARGET,
             request_id = %self.request_id,
@@ -83,7 +87,7 @@ impl AccessLine<'_> {
 /// The part of a request target that may be logged: a path without query and fragment, cut to
 /// [`MAX_PATH`] bytes. An absolute-form target (`http://user:password@host/`) may hold credentials: it
 /// is named, not shown.
-fn loggable_path(target: &str) -> &str {
+pub(super) fn loggable_path(target: &str) -> &str {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     if path.starts_with('/') || path == "*" {
         path.get(..path.floor_char_boundary(MAX_PATH)).unwrap_or_default()
@@ -93,7 +97,7 @@ fn loggable_path(target: &str) -> &str {
 }
 
 /// Milliseconds with microseconds as the fraction.
-fn millis(span: Duration) -> f64 {
+pub(super) fn millis(span: Duration) -> f64 {
     f64::from(u32::try_from(span.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }
 

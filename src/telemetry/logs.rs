@@ -17,6 +17,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt};
 
+use super::access_format;
 use super::log_filter::{ceilings, parse_filter};
 
 /// Lines that may wait for a slow stderr: a few megabytes at most.
@@ -93,7 +94,11 @@ pub fn init(format: LogFormatChoice, filter: &str) -> Result<LogGuard, LogError>
         .thread_name("log")
         .finish(BufWriter::new(stderr));
     let dropped = DroppedLines(NonBlocking::error_counter(&lines));
+    let access_lines = lines.clone();
     subscriber(format, filter, ansi, lines)?.try_init().map_err(|_| LogError::AlreadySet)?;
+    if !ansi {
+        access_format::write_to(format, access_lines);
+    }
     Ok(LogGuard { dropped, _worker: worker })
 }
 

@@ -4,6 +4,7 @@
 //! at a request by itself, so nothing here can leak one.
 
 mod access;
+mod access_format;
 mod labels;
 mod log_filter;
 mod logs;
