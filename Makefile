@@ -43,8 +43,8 @@ fmt: ## format the code
 bench: setup ## measure the hot path (criterion)
 	cargo bench --locked --bench hot_path
 
-bench-guard: setup-guard ## count instructions (callgrind); ONLY=request/protected TOP=40 CALLERS=memcpy CONNECTIONS=1
-	cargo bench --locked --bench guard -- $(if $(ONLY),--only '$(ONLY)') $(if $(TOP),--top '$(TOP)') \
+bench-guard: setup-guard ## compare instruction counts with those kept; UPDATE=1 keeps new ones; ONLY=request TOP=40 CALLERS=memcpy
+	cargo bench --locked --bench guard -- $(if $(UPDATE),--update) $(if $(ONLY),--only '$(ONLY)') $(if $(TOP),--top '$(TOP)') \
 	  $(if $(CALLERS),--callers '$(CALLERS)') $(if $(CONNECTIONS),--connections '$(CONNECTIONS)')
 
 bench-open: setup ## measure how soon 100 of 10 000 open WebSockets close when their session ends

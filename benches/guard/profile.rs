@@ -117,9 +117,9 @@ impl Profile {
 
     /// The costliest functions as a table: first by what they do themselves, then with what they call.
     pub fn print(&self, most: usize) {
-        let by: [(&str, fn(&Cost) -> f64); 2] =
-            [("own", |cost| cost.own), ("with what it calls", |cost| cost.inclusive)];
-        for (title, of) in by {
+        let own: fn(&Cost) -> f64 = |cost| cost.own;
+        let inclusive: fn(&Cost) -> f64 = |cost| cost.inclusive;
+        for (title, of) in [("own", own), ("with what it calls", inclusive)] {
             println!("    {:>12}  {:>6}  {title}", "instructions", "share");
             let mut functions: Vec<_> = self.functions.iter().map(|(name, cost)| (of(cost), name)).collect();
             functions.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -47,7 +47,6 @@ fn callgrind(directory: &Path, out: &Path) -> Command {
 }
 
 /// What `program` costs inside the function of this name.
-#[allow(dead_code)]
 pub fn count(program: &Path, arguments: &[&str], inside: &str) -> Profile {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("out");
