@@ -55,8 +55,14 @@ pub struct LoadtestArgs {
     #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = deadline)]
     pub timeout: Duration,
     /// HTTP/1.1 (the default)
-    #[arg(long)]
+    #[arg(long, conflicts_with = "http2")]
     pub http1: bool,
+    /// HTTP/2; on http:// with prior knowledge
+    #[arg(long)]
+    pub http2: bool,
+    /// Requests at a time on a connection of HTTP/2
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000), requires = "http2")]
+    pub streams: u16,
     /// Take any certificate
     #[arg(long)]
     pub insecure: bool,
@@ -160,14 +166,14 @@ fn options(args: &LoadtestArgs, mix: Mix) -> Result<Options, CliError> {
     Ok(Options {
         address: args.url.clone(),
         allow_remote: args.allow_remote,
-        protocol: Protocol::Http1,
+        protocol: if args.http2 { Protocol::Http2 } else { Protocol::Http1 },
         trust,
         method: args.method.clone(),
         access: if args.expect_public { Access::Public } else { Access::Protected },
         mix,
         pace: args.rate.map_or(Pace::Closed, Pace::Open),
         connections: usize::from(args.connections),
-        streams: 1,
+        streams: if args.http2 { usize::from(args.streams) } else { 1 },
         threads: usize::from(args.threads),
         duration: args.duration,
         warm_up: args.warm_up,

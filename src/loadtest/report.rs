@@ -14,6 +14,11 @@ use super::tokens::Tokens;
 /// The number of the JSON's shape; a member that changes its meaning makes it higher.
 const FORMAT: u32 = 1;
 
+/// A generator that is later than this, in microseconds, with one request in a hundred, measures itself.
+const LATE: f64 = 1_000.0;
+/// A thread that is busy for more of its time than this is what limits the rate.
+const BUSY: f64 = 0.95;
+
 /// The result of a run. Times are microseconds, from when a request was to be sent until its answer was read whole.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -200,7 +205,7 @@ impl Report {
                 cpu_us_per_request: measured.own_cpu.and_then(per_answer),
                 cores: measured.own_cpu.and_then(|cpu| divided(cpu.as_secs_f64(), seconds)),
             },
-            schedule: None,
+            schedule: schedule(options, stats),
             latency_us: latency(&stats.all),
             kinds: options.mix.named().map(|(kind, _)| (kind.as_str(), row(options, stats, kind))).collect(),
             wrong_answers: wrong_rows(stats),
@@ -223,6 +228,20 @@ impl Report {
     pub fn json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
     }
+}
+
+fn schedule(options: &Options, stats: &Stats) -> Option<ScheduleRow> {
+    let Pace::Open(_) = options.pace else { return None };
+    let sent: u64 = stats.kinds.iter().map(|(_, kind)| kind.requests).sum();
+    let late_p99_us = stats.late.at_quantile(0.99);
+    Some(ScheduleRow {
+        planned: sent.saturating_add(stats.unsent),
+        unsent: stats.unsent,
+        waited: stats.waited,
+        late_p99_us,
+        late_max_us: stats.late.extremes().1,
+        kept: stats.unsent == 0 && late_p99_us <= LATE,
+    })
 }
 
 fn settings(options: &Options) -> SettingsRow {
@@ -306,6 +325,31 @@ fn notes(report: &Report, options: &Options, stats: &Stats) -> Vec<String> {
             stats.out_of_cold
         ));
     }
+    if let Some(schedule) = &report.schedule {
+        if schedule.late_p99_us > LATE {
+            notes.push(format!(
+                "requests were sent late by this program (99 % within {:.0} us): the times hold its own delay; use more \
+                 --threads, or a lower --rate",
+                schedule.late_p99_us
+            ));
+        }
+        if schedule.waited.saturating_mul(100) > schedule.planned {
+            notes.push(format!(
+                "{} of {} requests waited for a free connection; their times hold the waiting",
+                schedule.waited, schedule.planned
+            ));
+        }
+        if schedule.unsent > 0 {
+            notes.push(format!("{} requests were due and never sent; no time holds them", schedule.unsent));
+        }
+    }
+    let busy = report.generator.cores.is_some_and(|cores| cores > BUSY * count_of(options.threads));
+    if busy {
+        notes.push(
+            "this program was busy all the time: what was measured is its own limit; use more --threads"
+                .to_owned(),
+        );
+    }
     if options.target_pid.is_some() && report.target.is_none() {
         notes.push("the target could not be measured to the end: has its process ended?".to_owned());
     }
@@ -314,6 +358,10 @@ fn notes(report: &Report, options: &Options, stats: &Stats) -> Vec<String> {
 
 fn divided(a: f64, b: f64) -> Option<f64> {
     (b > 0.0).then(|| a / b)
+}
+
+fn count_of(number: usize) -> f64 {
+    count(u64::try_from(number).unwrap_or(u64::MAX))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of one run have far fewer than 53 bits")]

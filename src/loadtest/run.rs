@@ -1,5 +1,6 @@
 //! A run from beginning to end: probe, warm-up, measurement, sum.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,19 +8,19 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
-use super::client::{Connector, RequestText};
+use super::client::{Connector, Lanes};
 use super::options::{LoadError, Options};
 use super::process::Usage;
 use super::report::Report;
 use super::stats::Stats;
 use super::tokens::Tokens;
-use super::worker::{Gauge, Plan, work};
+use super::worker::{Gauge, Order, Plan, work};
 
 /// From the decision to begin until the first request: threads and memory are made.
 const HEAD_START: Duration = Duration::from_millis(50);
 /// Between two looks at how far it is.
 const LOOK: Duration = Duration::from_secs(1);
-/// How much longer than the deadline of a request the last ones may take.
+/// How much longer than the deadline of a request the last ones may take, and all that an interrupted run waits for twice.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// How far a run is.
@@ -75,16 +76,16 @@ pub async fn run(
     let begin = Instant::now() + HEAD_START;
     let from = begin + options.warm_up;
     let plan = Arc::new(Plan {
-        text: Arc::new(RequestText::new(&options)),
-        connector,
+        lanes: Lanes::new(&options, connector),
         tokens,
+        begin,
         from,
         until: from + options.duration,
         stop: AtomicBool::new(false),
         options,
     });
-    let (abort, aborted) = watch::channel(false);
-    let mut threads = Threads::start(&plan, &aborted)?;
+    let (orders, ordered) = watch::channel(Order::GoOn);
+    let mut threads = Threads::start(&plan, &ordered)?;
 
     let mut watch = Watch { plan: &plan, gauges: &threads.gauges, begin, right: 0 };
     let mut ticks = interval_at(begin + LOOK, LOOK);
@@ -98,6 +99,7 @@ pub async fn run(
             () = sleep_until(plan.until), if first.is_some() => last = Some(Sample::take(&plan.options)),
             () = &mut stop => {
                 plan.stop.store(true, Ordering::Relaxed);
+                orders.send_replace(Order::Stop);
                 last = Some(Sample::take(&plan.options));
             }
             collected = &mut done => {
@@ -109,16 +111,7 @@ pub async fn run(
     }
     let stats = match stats {
         Some(stats) => stats,
-        None => {
-            let patience = plan.options.timeout + GRACE;
-            match timeout(patience, &mut done).await {
-                Ok(stats) => stats?,
-                Err(_) => {
-                    abort.send_replace(true);
-                    done.await?
-                }
-            }
-        }
+        None => finish(done, &orders, &plan).await?,
     };
     let measured = Measured::between(first, last, plan.options.target_pid.is_some());
     if stats.within + stats.warmed + stats.all.count() == 0 {
@@ -131,6 +124,22 @@ pub async fn run(
         return Err(LoadError::Silent(url, why.join(", ")));
     }
     Ok(Report::new(&plan.options, &plan.tokens, &stats, &measured))
+}
+
+/// The time is over: what is due is still sent, and answered, for a while; an interrupted run ends soon.
+async fn finish(
+    mut done: Pin<&mut impl Future<Output = Result<Stats, LoadError>>>,
+    orders: &watch::Sender<Order>,
+    plan: &Plan,
+) -> Result<Stats, LoadError> {
+    let patience = if plan.stop.load(Ordering::Relaxed) { Duration::ZERO } else { plan.options.timeout };
+    for order in [Order::Stop, Order::Abort] {
+        if let Ok(stats) = timeout(patience + GRACE, &mut done).await {
+            return stats;
+        }
+        orders.send_replace(order);
+    }
+    done.await
 }
 
 /// What the machine was used for, in the measured time.
@@ -194,15 +203,15 @@ struct Threads {
 }
 
 impl Threads {
-    fn start(plan: &Arc<Plan>, abort: &watch::Receiver<bool>) -> std::io::Result<Self> {
+    fn start(plan: &Arc<Plan>, orders: &watch::Receiver<Order>) -> std::io::Result<Self> {
         let mut threads = Self { gauges: Vec::new(), results: Vec::new() };
         for number in 0..plan.options.threads {
             let gauge = Arc::new(Gauge::default());
             let (result, receiver) = oneshot::channel();
-            let (plan, abort, its_gauge) = (Arc::clone(plan), abort.clone(), Arc::clone(&gauge));
+            let (plan, orders, its_gauge) = (Arc::clone(plan), orders.clone(), Arc::clone(&gauge));
             std::thread::Builder::new().name(format!("load-{number}")).spawn(move || {
                 // Nobody waits for it when the run was given up.
-                let _gone = result.send(work(&plan, number, &its_gauge, abort));
+                let _gone = result.send(work(&plan, number, &its_gauge, orders));
             })?;
             threads.gauges.push(gauge);
             threads.results.push(receiver);

@@ -4,7 +4,9 @@ mod answer;
 mod connect;
 mod deadline;
 mod http1;
+mod http2;
+mod lane;
 
 pub(super) use connect::Connector;
 pub use connect::TlsError;
-pub(super) use http1::{Http1Lane, RequestText};
+pub(super) use lane::{Lane, Lanes};
