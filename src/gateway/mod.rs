@@ -36,7 +36,6 @@ pub mod request;
 mod request_ids;
 mod respond;
 mod spare_file;
-mod stream_traits;
 mod tls;
 mod upgrade_connection;
 mod upstream;
@@ -44,7 +43,6 @@ mod upstream_peer;
 mod verdict;
 mod violation;
 mod without_proxy;
-mod write_buffer;
 
 pub use admission::{Admission, Admitted, Refused};
 pub use bridge::{Bridge, OwnBodyLimits};

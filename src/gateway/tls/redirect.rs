@@ -13,7 +13,6 @@ use http::{HeaderMap, HeaderValue};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-
 use super::server::Tls;
 use crate::api::Problem;
 use crate::domain::certificate::host_without_port;

@@ -12,7 +12,7 @@ use pingora::protocols::{
 };
 use tokio::io::AsyncWriteExt;
 
-use super::guarded_stream::GuardedStream;
+use super::stream::GuardedStream;
 
 #[async_trait]
 impl Shutdown for GuardedStream {
