@@ -112,7 +112,7 @@ pub fn run(name: &str, keys: &Path) {
             let number: u64 = number.parse().unwrap();
             let (publisher, live) = fresh_revocations();
             publisher.add(&(0..number).map(end_of).collect::<Vec<_>>());
-            let going_on: Vec<_> = (0..1_000).map(|n| session(number + n)).collect();
+            let going_on: Vec<_> = (0..10_000).map(|n| session(number + n)).collect();
             repeat(times, |at| assert!(!live.contains(black_box(going_on[at % going_on.len()]))));
         }
         other => valgrind::give_up(&format!("no case {other:?}")),

@@ -25,7 +25,7 @@ pub struct Load {
 impl Default for Load {
     /// One connection: with several the counts depend on how many are ready at once, and differ by up to 0.5 %.
     fn default() -> Self {
-        Self { connections: 1, requests: 500 }
+        Self { connections: 1, requests: 1_000 }
     }
 }
 
