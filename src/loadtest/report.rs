@@ -350,6 +350,13 @@ fn notes(report: &Report, options: &Options, stats: &Stats) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let planned = options.duration.as_secs_f64();
+    if report.duration_seconds < planned * 0.95 {
+        notes.push(format!(
+            "the run ended early: {:.1} of {planned:.1} s were measured",
+            report.duration_seconds
+        ));
+    }
     if options.target_pid.is_some() && report.target.is_none() {
         notes.push("the target could not be measured to the end: has its process ended?".to_owned());
     }

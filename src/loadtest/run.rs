@@ -122,7 +122,8 @@ pub async fn run(
         None => finish(done, &orders, &plan).await?,
     };
     let measured = Measured::between(first, last, plan.options.target_pid.is_some());
-    if stats.within + stats.warmed + stats.all.count() == 0 {
+    let something = stats.within + stats.warmed + stats.all.count() + stats.wrong_count() > 0;
+    if !something && !plan.stop.load(Ordering::Relaxed) {
         let url = plan.options.address.to_string();
         let why: Vec<_> = stats
             .failures
@@ -212,15 +213,14 @@ async fn settle(options: &Options, lanes: &Lanes, tokens: &Tokens) {
     let (Some(last), true) = (revoked.len().checked_sub(1), options.mix.share(Kind::Revoked) > 0) else {
         return;
     };
+    let Some(mut lane) = lanes.connection(Instant::now()).into_iter().next() else { return };
     let asked = async {
-        for mut lane in lanes.connection(Instant::now()).into_iter().take(1) {
-            loop {
-                let outcome = lane.exchange(revoked, last, Instant::now()).await;
-                if judge(Kind::Revoked, options.access, outcome) == Verdict::Right {
-                    return;
-                }
-                sleep(ASK_AGAIN).await;
+        loop {
+            let outcome = lane.exchange(revoked, last, Instant::now()).await;
+            if judge(Kind::Revoked, options.access, outcome) == Verdict::Right {
+                return;
             }
+            sleep(ASK_AGAIN).await;
         }
     };
     let _late = timeout(SETTLED, asked).await;

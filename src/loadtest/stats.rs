@@ -38,12 +38,18 @@ impl Times {
     }
 
     /// The curve of all of them: pairs of a share of answers (0 to 1) and the time it did not exceed, at most some
-    /// hundred.
+    /// hundred, until the longest time is reached: more is not known.
     pub fn curve(&self) -> Vec<(f64, f64)> {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let points = self.0.iter_quantiles(8);
+        let longest = self.0.max();
+        let mut reached = false;
+        let points = self.0.iter_quantiles(8).take_while(|point| {
+            let before = reached;
+            reached = point.value_iterated_to() >= longest;
+            !before
+        });
         points.map(|point| (point.quantile_iterated_to(), micros(point.value_iterated_to()))).collect()
     }
 
@@ -243,6 +249,20 @@ mod tests {
         times.add(Duration::from_secs(100_000));
         assert!(times.extremes().1 >= 599_000_000.0);
         assert_eq!(times.count(), 6);
+    }
+
+    #[test]
+    fn the_curve_rises_and_ends_at_the_longest_time() {
+        let mut times = Times::new();
+        assert_eq!(times.curve(), []);
+        for millis in 1..=100 {
+            times.add(Duration::from_millis(millis));
+        }
+        let curve = times.curve();
+        assert!(curve.len() > 20 && curve.is_sorted(), "{curve:?}");
+        let longest = times.extremes().1;
+        assert_eq!(curve.iter().filter(|(_, time)| *time >= longest).count(), 1);
+        assert!(curve.last().unwrap().0 >= 0.99 && curve.last().unwrap().1 >= longest);
     }
 
     #[test]

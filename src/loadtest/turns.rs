@@ -144,6 +144,6 @@ mod tests {
 
     #[test]
     fn threads_without_a_token_of_their_own_share() {
-        assert_eq!(turns("valid=1", "a", 3, 4, 2), [(Kind::Valid, 3 % 1), (Kind::Valid, 0)]);
+        assert_eq!(turns("valid=1", "a", 3, 4, 2), [(Kind::Valid, 0), (Kind::Valid, 0)]);
     }
 }

@@ -161,7 +161,10 @@ async fn open_loop(worker: Rc<Worker>, mut lane: Lane) -> std::io::Result<()> {
     let Some(pacer) = &worker.pacer else { return Ok(()) };
     let mut free = Instant::now();
     while let Some(due) = pacer.next().await {
-        let Some(turn) = worker.turn(due.at) else { break };
+        let Some(turn) = worker.turn(due.at) else {
+            pacer.stop();
+            break;
+        };
         let now = Instant::now();
         worker.sent(due.at, free, now);
         let outcome = lane.exchange(worker.plan.tokens.of(turn.kind), turn.token, now).await;

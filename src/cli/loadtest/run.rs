@@ -21,6 +21,8 @@ pub fn run(args: &LoadtestArgs, global: &GlobalArgs, out: &mut dyn Write) -> Res
     // clap lets it be missing for --write-tokens only.
     let Some(address) = args.url.clone() else { return Ok(()) };
     let options = options(args, address, mix)?;
+    // Connections are open files; with too few, connecting fails and says so.
+    let _raised = rlimit::increase_nofile_limit(u64::from(args.connections).saturating_add(100));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     let stop = async {
         // Without signals it cannot be stopped early, that is all.

@@ -44,24 +44,15 @@ pub(super) fn head(bytes: &[u8], to_head: bool) -> Result<Option<Head>, Broken> 
         // Most names are told apart by their length.
         match field.name.len() {
             14 if field.name.eq_ignore_ascii_case("content-length") => {
-                if content_length.replace(number(field.value)?).is_some() {
-                    return Err(Broken);
-                }
+                let before: Option<u64> = content_length.replace(number(field.value)?);
+                before.map_or(Ok(()), |_| Err(Broken))?;
             }
             17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
-                if chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(Broken);
-                }
-                chunked = true;
+                let known = !chunked && field.value.eq_ignore_ascii_case(b"chunked");
+                chunked = known.then_some(true).ok_or(Broken)?;
             }
             10 if field.name.eq_ignore_ascii_case("connection") => {
-                let has = |word: &[u8]| {
-                    field
-                        .value
-                        .split(|byte| *byte == b',')
-                        .any(|option| option.trim_ascii().eq_ignore_ascii_case(word))
-                };
-                last = has(b"close") || (last && !has(b"keep-alive"));
+                last = has(field.value, b"close") || (last && !has(field.value, b"keep-alive"));
             }
             _ => {}
         }
@@ -74,6 +65,11 @@ pub(super) fn head(bytes: &[u8], to_head: bool) -> Result<Option<Head>, Broken> 
         (None, false) => Body::UntilClose,
     };
     Ok(Some(Head { length, status, body, last: last || body == Body::UntilClose }))
+}
+
+/// Whether a list of words holds one, in any case.
+fn has(list: &[u8], word: &[u8]) -> bool {
+    list.split(|byte| *byte == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(word))
 }
 
 /// Digits and nothing else.

@@ -19,8 +19,10 @@ use super::deadline::Deadline;
 use crate::loadtest::judge::{Failure, Outcome};
 use crate::loadtest::options::Options;
 
+/// A connection that was not used for so long may have been closed meanwhile, and the request is sent again.
+const IDLE: Duration = Duration::from_secs(1);
 /// For a head, and for as much of a body as is read at once.
-const BUFFER: usize = 32 * 1024;
+const BUFFER: usize = 16 * 1024;
 
 /// The bytes of a request around its token.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ pub(in crate::loadtest) struct Http1Lane {
     limit: Duration,
     deadline: Deadline,
     stream: Option<Stream>,
+    /// When the last request was sent.
+    used: Instant,
     out: Vec<u8>,
     buffer: Box<[u8]>,
 }
@@ -75,7 +79,7 @@ impl Http1Lane {
     ) -> Self {
         let deadline = Deadline::new(limit, now);
         let buffer = vec![0; BUFFER].into_boxed_slice();
-        Self { connector, text, limit, deadline, stream: None, out: Vec::new(), buffer }
+        Self { connector, text, limit, deadline, stream: None, used: now, out: Vec::new(), buffer }
     }
 
     /// Sends a request and reads its whole answer.
@@ -84,20 +88,27 @@ impl Http1Lane {
         credentials: Option<&[u8]>,
         now: Instant,
     ) -> Outcome {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => match timeout(self.limit, self.connector.dial()).await {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(_)) | Err(_) => return Outcome::Failed(Failure::Connect),
-            },
-        };
         self.deadline.begin(now);
         self.text.write(credentials, &mut self.out);
+        let idle = now.saturating_duration_since(self.used);
+        self.used = now;
+        if let Some(stream) = self.stream.take() {
+            let outcome = self.over(stream).await;
+            // A server may close a connection that nobody used for a while, at the very moment that somebody does.
+            if outcome != Outcome::Failed(Failure::Closed) || idle < IDLE {
+                return outcome;
+            }
+        }
+        match timeout(self.limit, self.connector.dial()).await {
+            Ok(Ok(stream)) => self.over(stream).await,
+            Ok(Err(_)) | Err(_) => Outcome::Failed(Failure::Connect),
+        }
+    }
+
+    async fn over(&mut self, mut stream: Stream) -> Outcome {
         match self.on(&mut stream).await {
             Ok((status, last)) => {
-                if !last {
-                    self.stream = Some(stream);
-                }
+                self.stream = (!last).then_some(stream);
                 Outcome::Answered(status)
             }
             Err(outcome) => outcome,

@@ -7,7 +7,7 @@ use crate::support::tls::Authority;
 
 /// Runs `gateward loadtest` with sessions in the app's store; the result, which must be good.
 async fn load(app: &TestApp, url: &str, more: &[&str]) -> Value {
-    let short = ["--connections", "4", "--duration", "700ms", "--warm-up", "200ms", "--json"];
+    let short = ["--connections", "4", "--duration", "2s", "--warm-up", "200ms", "--json"];
     let line = [&["loadtest", "--url", url], more, &short].concat();
     let json = app.cli_ok(&line, "").await;
     serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"))
@@ -80,7 +80,7 @@ async fn an_open_loop_keeps_its_rate() {
     let result = load(&app, &app.url("/private"), &[&MIX[..], &["--rate", "200"]].concat()).await;
     all_right(&result, &KINDS);
     let planned = result["schedule"]["planned"].as_u64().unwrap();
-    assert!((139..=141).contains(&planned), "{planned} of 700 ms");
+    assert!((399..=401).contains(&planned), "{planned} of 2 s");
     assert_eq!(result["schedule"]["unsent"], 0);
 }
 
@@ -113,8 +113,15 @@ async fn tokens_of_a_file_are_sent_and_cold_ones_never_twice() {
     let text = std::fs::read_to_string(file).unwrap();
     let count = |kind: &str| text.lines().filter(|line| line.starts_with(kind)).count();
     assert_eq!([count("valid "), count("cold "), count("revoked "), count("expired ")], [20, 3, 11, 20]);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    for token in text.lines().filter_map(|line| line.strip_prefix("expired ")) {
+        let claims = claims(token);
+        let [issued, expires] = ["iat", "exp"].map(|name| claims[name].as_u64().unwrap());
+        assert!(issued < expires && expires < now - 3_000, "{issued} {expires} {now}");
+    }
 
-    let result = load(&app, &app.url("/private"), &["--tokens", file]).await;
+    let mix = ["--tokens", file, "--mix", "valid=1,cold=5,expired=1,revoked=1,forged=1,absent=1"];
+    let result = load(&app, &app.url("/private"), &mix).await;
     all_right(&result, &KINDS);
     assert_eq!(result["kinds"]["cold"]["requests"], 3);
     let notes = result["notes"].to_string();
@@ -122,18 +129,17 @@ async fn tokens_of_a_file_are_sent_and_cold_ones_never_twice() {
     let sent = app.recorder.requests();
     let cold = text.lines().filter_map(|line| line.strip_prefix("cold "));
     for token in cold {
-        let session = session_of(token);
+        let session = claims(token)["sid"].as_str().unwrap().to_owned();
         let count =
             sent.iter().filter(|request| request.header("x-auth-session") == [session.as_str()]).count();
         assert_eq!(count, 1);
     }
 }
 
-/// The `sid` of a token.
-fn session_of(token: &str) -> String {
+/// What a token says.
+fn claims(token: &str) -> Value {
     use base64::Engine as _;
     let claims = token.split('.').nth(1).unwrap();
     let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
-    let claims: Value = serde_json::from_slice(&claims).unwrap();
-    claims["sid"].as_str().unwrap().to_owned()
+    serde_json::from_slice(&claims).unwrap()
 }

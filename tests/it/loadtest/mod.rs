@@ -23,7 +23,7 @@ pub(crate) fn options(address: SocketAddr, mix: &str) -> Options {
         connections: 4,
         streams: 2,
         threads: 1,
-        duration: Duration::from_millis(400),
+        duration: Duration::from_secs(1),
         warm_up: Duration::ZERO,
         timeout: Duration::from_secs(5),
         target_pid: None,

@@ -18,7 +18,7 @@ async fn against_everything(app: &TestApp, mix: &str, more: &[&str]) -> (Output,
     std::fs::write(&tokens, "a.b.cccc\nd.e.ffff\n").unwrap();
     let url = format!("http://{}/?a=1&b=%3C", upstream.address());
     let line = ["loadtest", "--url", &url, "--tokens", tokens.to_str().unwrap(), "--mix", mix];
-    let short = ["--connections", "2", "--duration", "300ms", "--warm-up", "0s"];
+    let short = ["--connections", "2", "--duration", "1s", "--warm-up", "0s"];
     (app.cli(&[&line[..], &short, more].concat(), "").await, upstream)
 }
 

@@ -91,11 +91,10 @@ async fn an_answer_that_does_not_come_is_an_error_in_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_can_be_ended_early() {
-    let upstream = Recorder::start();
-    let mut long = options(upstream.address(), "valid=1");
-    long.duration = Duration::from_secs(600);
     for pace in [Pace::Closed, Pace::Open(0.5)] {
-        long.pace = pace;
+        let upstream = Recorder::start();
+        let mut long = options(upstream.address(), "valid=1");
+        (long.duration, long.pace) = (Duration::from_secs(600), pace);
         let stop = async {
             // When the first request has come.
             while upstream.requests().is_empty() {
@@ -103,7 +102,7 @@ async fn a_run_can_be_ended_early() {
             }
         };
         let tokens = Tokens::read(TOKENS.as_bytes()).unwrap();
-        let report = gateward::loadtest::run(long.clone(), tokens, stop, |_| {}).await.unwrap();
+        let report = gateward::loadtest::run(long, tokens, stop, |_| {}).await.unwrap();
         assert!(report.duration_seconds < 60.0 && report.wrong == 0, "{pace:?}");
     }
 }

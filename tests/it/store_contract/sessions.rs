@@ -11,6 +11,7 @@ use super::fixtures::{NOW, at_once, is_corrupt, new_account, session_of, stored_
 super::on_both_durable_kinds!(
     a_session_comes_back_as_it_was_stored,
     a_session_needs_an_active_account,
+    many_sessions_are_stored_together_or_not_at_all,
     disabling_an_account_ends_its_sessions_and_no_others,
     a_login_that_races_with_disable_leaves_no_live_session,
     thousands_of_sessions_are_ended_page_by_page,
@@ -44,6 +45,32 @@ async fn a_session_needs_an_active_account(store: Arc<dyn DurableStore>) {
     }
     store.enable_account(account.id).await.unwrap();
     assert!(store.create_session(&session_of(account.id), None).await.unwrap());
+}
+
+async fn many_sessions_are_stored_together_or_not_at_all(store: Arc<dyn DurableStore>) {
+    let account = stored_account(&*store, "person@example.com").await;
+    let full = session_of(account.id);
+    let bare = Session { address: None, user_agent: None, status_index: None, ..session_of(account.id) };
+    let ended = Session {
+        state: SessionState::Revoked { at: NOW, reason: EndReason::Logout },
+        ..session_of(account.id)
+    };
+    let all = [full, bare, ended];
+    assert!(store.create_sessions(account.id, &all).await.unwrap());
+    for session in &all {
+        assert_eq!(store.session(session.id).await.unwrap().as_ref(), Some(session));
+    }
+    assert!(store.create_sessions(account.id, &[]).await.unwrap());
+
+    // One whose id is used, one of somebody else, and an account that is disabled: the new one is not stored.
+    let new = session_of(account.id);
+    let [used, ..] = all;
+    assert!(is_corrupt(&store.create_sessions(account.id, &[new.clone(), used]).await));
+    let other = stored_account(&*store, "other@example.com").await;
+    assert!(!store.create_sessions(account.id, &[new.clone(), session_of(other.id)]).await.unwrap());
+    store.disable_account(account.id, NOW).await.unwrap();
+    assert!(!store.create_sessions(account.id, std::slice::from_ref(&new)).await.unwrap());
+    assert!(store.session(new.id).await.unwrap().is_none());
 }
 
 async fn disabling_an_account_ends_its_sessions_and_no_others(store: Arc<dyn DurableStore>) {
