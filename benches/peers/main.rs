@@ -25,12 +25,15 @@
 
 mod bare;
 mod load;
+mod machine;
 mod place;
+mod plot;
 mod process;
 mod proof;
 mod report;
 mod rounds;
 mod setups;
+mod signature;
 mod tokens;
 
 /// That of the gateway's program, so that the bare proxy differs from it in nothing but the gateway.
@@ -39,8 +42,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    match arguments.iter().position(|argument| argument == bare::MODE) {
-        Some(at) => bare::run(&arguments[at + 1], &arguments[at + 2]),
-        None => rounds::run(&place::Place::new()),
+    let modes = [bare::MODE, signature::MODE];
+    let mode = arguments.iter().position(|argument| modes.contains(&argument.as_str()));
+    match mode.map(|at| &arguments[at..]) {
+        Some([mode, listen, service]) if mode == bare::MODE => bare::run(listen, service),
+        Some([_, algorithm, key, tokens]) => signature::run(algorithm, key, tokens.as_ref()),
+        _ => rounds::run(&place::Place::new()),
     }
 }

@@ -1,7 +1,6 @@
 //! Where a run takes place: the folder, the programs that are there, the cores, and what the user asked for.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The templates of the configurations, beside this file.
 const TEMPLATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
@@ -17,6 +16,7 @@ pub struct Place {
     /// Seconds of load for each row.
     pub span: u64,
     pub only: Option<Vec<String>>,
+    /// Whether the page is written: not after a run of some set-ups only.
     pub write: bool,
 }
 
@@ -26,6 +26,7 @@ impl Place {
             std::env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())
         };
         let only = said("ONLY", "");
+        let write = only.is_empty() && said("WRITE", "yes") != "no";
         Self {
             folder: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
             gateward: PathBuf::from(said("GATEWARD", env!("CARGO_BIN_EXE_gateward"))),
@@ -34,7 +35,7 @@ impl Place {
             rounds: said("ROUNDS", "5").parse().expect("ROUNDS is a number"),
             span: said("SPAN", "4").parse().expect("SPAN is a number of seconds"),
             only: (!only.is_empty()).then(|| only.split(',').map(str::to_owned).collect()),
-            write: said("WRITE", "yes") != "no",
+            write,
         }
     }
 
@@ -61,12 +62,6 @@ impl Place {
         let path = std::env::var("PATH").unwrap_or_default();
         let folders = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
         folders.map(|folder| Path::new(folder).join(name)).find(|file| file.is_file())
-    }
-
-    /// What a program prints when it is run to its end; its errors too.
-    pub fn output(program: &Path, arguments: &[&str]) -> String {
-        let output = Command::new(program).args(arguments).output().unwrap();
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     }
 }
 

@@ -27,6 +27,10 @@ impl Process {
             .args(["--pdeathsig", "TERM", "taskset", "--cpu-list", cores])
             .arg(program)
             .args(arguments)
+            // Not what configures the gateway in the caller's shell, nor a `.env` where the caller stands.
+            .env_clear()
+            .envs(std::env::var("PATH").map(|path| ("PATH", path)))
+            .current_dir(log.parent().unwrap())
             .stdin(Stdio::null())
             .stdout(out.try_clone().unwrap())
             .stderr(out)

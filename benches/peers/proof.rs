@@ -20,9 +20,11 @@ pub fn guarded(address: SocketAddr, tokens: &Tokens) {
     let bearer = |token: &str| format!("Authorization: Bearer {token}");
     let (status, body) = get(address, "/private", &[&bearer(&tokens.good)]);
     assert!(status == 200 && body.len() == BODY, "a good token: {status} {body}");
-    for (what, token) in
-        [("forged", tokens.forged()), ("revoked", tokens.revoked.clone()), ("expired", tokens.expired.clone())]
-    {
+    for (what, token) in [
+        ("forged", tokens.forged()),
+        ("revoked", tokens.revoked.clone()),
+        ("expired", tokens.expired.clone()),
+    ] {
         let (status, body) = get(address, "/private", &[&bearer(&token)]);
         assert_eq!(status, 401, "a {what} token: {body}");
     }

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::load::drive;
+use super::machine::Machine;
 use super::place::{Place, uvicorn};
+use super::report::{self, Found};
 use super::setups::{Drive, Kind, Row, Running, SETUPS, Setup, World};
 use super::tokens::COLD;
-use super::{proof, report};
+use super::{proof, signature};
 
 /// Seconds of load before a measured one, and of a row of cold tokens, which are used up.
 const WARM_UP: u64 = 1;
-const COLD_SPAN: u64 = 2;
+const COLD_SPAN: u64 = 1;
 
 /// What a row used in one round.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,6 +62,7 @@ pub fn run(place: &Place) {
     for program in ["wrk", "nginx", "taskset", "setpriv"] {
         assert!(there(program), "{program} is needed for any row: make setup-bench-peers");
     }
+    let machine = Machine::ask(place);
     let world = World::new(place, &setups, COLD);
     let mut samples = Samples::new();
     for round in 0..place.rounds {
@@ -73,7 +76,10 @@ pub fn run(place: &Place) {
             measure(&world, setup, round, &mut samples);
         }
     }
-    report::write(place, &samples, &missing);
+    let signatures =
+        world.tokens.values().map(|tokens| (tokens.algorithm.name(), signature::cost(place, tokens)));
+    let found = Found { samples, missing, signatures: signatures.collect(), machine };
+    report::write(place, &found);
 }
 
 fn there(program: &str) -> bool {
@@ -92,7 +98,8 @@ fn measure(world: &World<'_>, setup: &Setup, round: usize, samples: &mut Samples
         proof::open(running.address, "/public");
     }
     // Public and warm twice, A B A B or B A B A; cold at the end.
-    let (mut rows, cold): (Vec<&Row>, Vec<&Row>) = setup.rows.iter().partition(|row| row.drive != Drive::Cold);
+    let (mut rows, cold): (Vec<&Row>, Vec<&Row>) =
+        setup.rows.iter().partition(|row| row.drive != Drive::Cold);
     if round % 2 == 1 {
         rows.reverse();
     }
@@ -137,7 +144,11 @@ fn slice(world: &World<'_>, setup: &Setup, row: &Row, running: &Running) -> Samp
     let begun = used();
     let load = drive(place, running.address, path, file, span);
     let processor = used() - begun;
-    assert!(row.drive != Drive::Cold || load.answers <= COLD as u64, "cold tokens were used up: {}", load.answers);
+    assert!(
+        row.drive != Drive::Cold || load.answers <= COLD as u64,
+        "cold tokens were used up: {}",
+        load.answers
+    );
     let memory = running.processes.iter().map(super::process::Process::memory).sum();
     Sample { answers: load.answers, span: load.span, processor, memory }
 }

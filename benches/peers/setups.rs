@@ -5,9 +5,12 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::place::Place;
 use super::process::{Process, free_address};
-use super::tokens::{Algorithm, Tokens, public_pem, revocation_map};
+use super::tokens::{Algorithm, Tokens, pem, public_key, revocation_map};
 use super::{bare, proof};
 
 /// Log filters of the gateway: as it comes, and without access lines.
@@ -195,13 +198,22 @@ impl<'a> World<'a> {
                 world.tokens.insert(algorithm.name(), Tokens::new(place, algorithm, cold));
             }
         }
-        if let Some(tokens) = world.tokens.get(Algorithm::Es256.name()) {
-            let gateway = world.gateward(tokens, NO_LINES, 0);
-            let (_, keys) = proof::get(gateway.address, "/.well-known/jwks.json", &[]);
-            std::fs::write(&world.public_key, public_pem(&keys)).unwrap();
+        let asymmetric = world.tokens.values().filter(|tokens| tokens.secret.is_none());
+        let keys: Vec<_> = asymmetric.map(|tokens| (tokens.algorithm, world.published_key(tokens))).collect();
+        for (algorithm, key) in keys {
+            if algorithm == Algorithm::Es256 {
+                std::fs::write(&world.public_key, pem(&key)).unwrap();
+            }
+            world.tokens.get_mut(algorithm.name()).unwrap().key = URL_SAFE_NO_PAD.encode(key);
         }
         world.tokens.values().for_each(Tokens::wait_for_expiry);
         world
+    }
+
+    fn published_key(&self, tokens: &Tokens) -> Vec<u8> {
+        let gateway = self.gateward(tokens, NO_LINES, 0);
+        let (_, keys) = proof::get(gateway.address, "/.well-known/jwks.json", &[]);
+        public_key(&keys)
     }
 
     /// The tokens that a set-up is driven with.

@@ -17,7 +17,7 @@ use super::process::free_address;
 /// As many as there are connections.
 const WARM: usize = 64;
 /// More than a cold row uses up; the row fails if not.
-pub const COLD: usize = 80_000;
+pub const COLD: usize = 40_000;
 /// The gateway's leeway, and a second.
 const EXPIRED_AFTER: u64 = 10 + 5 + 1;
 
@@ -57,6 +57,8 @@ pub struct Tokens {
     pub good: String,
     pub revoked: String,
     pub expired: String,
+    /// What checks signatures, base64url: the secret, or the public key as the algorithm's standard writes it.
+    pub key: String,
     made: u64,
 }
 
@@ -77,11 +79,13 @@ impl Tokens {
             good: String::new(),
             revoked: String::new(),
             expired: String::new(),
+            key: String::new(),
             made: now(),
         };
         let nowhere = free_address();
         let config = tokens.config(place, nowhere, "warn", &tokens.data);
-        let run = |config: &Path, arguments: &[&str], input: &str| run(&place.gateward, config, arguments, input);
+        let run =
+            |config: &Path, arguments: &[&str], input: &str| run(&place.gateward, config, arguments, input);
         let password = STANDARD.encode(random::<18>());
         tokens.subject = run(&config, &["user", "create", "ann@example.com"], &password)
             .split_whitespace()
@@ -103,6 +107,7 @@ impl Tokens {
             std::fs::write(&tokens.cold, mint("24h", cold)).unwrap();
         }
         run(&config, &["session", "revoke", &session(&revoked)], "");
+        tokens.key = URL_SAFE_NO_PAD.encode(tokens.secret.as_deref().unwrap_or_default());
         (tokens.good, tokens.revoked, tokens.expired) = (good, revoked, expired);
         tokens.made = now();
         tokens
@@ -110,7 +115,8 @@ impl Tokens {
 
     /// Writes the gateway's configuration.
     pub fn config(&self, place: &Place, service: SocketAddr, level: &str, data: &str) -> PathBuf {
-        let secret = self.secret.as_ref().map(|secret| format!("\nsecret = \"{secret}\"")).unwrap_or_default();
+        let secret =
+            self.secret.as_ref().map(|secret| format!("\nsecret = \"{secret}\"")).unwrap_or_default();
         let values: [(&str, &str); 6] = [
             ("LEVEL", level),
             ("LISTEN", &self.listen.to_string()),
@@ -142,15 +148,24 @@ impl Tokens {
     }
 }
 
-/// The key that checks ES256 tokens, as PEM, from the gateway's published keys.
-pub fn public_pem(jwks: &str) -> String {
-    // SubjectPublicKeyInfo of an uncompressed point on P-256 (RFC 5480), up to the point.
-    const PREFIX: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
+/// The public key of a gateway, from its published keys: a point on the curve (RFC 8032, or SEC 1 uncompressed).
+pub fn public_key(jwks: &str) -> Vec<u8> {
     let keys: Value = serde_json::from_str(jwks).unwrap();
-    let point = ["x", "y"].map(|name| URL_SAFE_NO_PAD.decode(keys["keys"][0][name].as_str().unwrap()).unwrap());
-    let whole = [STANDARD.decode(PREFIX).unwrap(), point.concat()].concat();
-    let lines: Vec<String> =
-        STANDARD.encode(whole).as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    let part =
+        |name: &str| URL_SAFE_NO_PAD.decode(keys["keys"][0][name].as_str().unwrap_or_default()).unwrap();
+    let (x, y) = (part("x"), part("y"));
+    if y.is_empty() { x } else { [vec![4], x, y].concat() }
+}
+
+/// A point on P-256 as PEM, for programs that want a file.
+pub fn pem(point: &[u8]) -> String {
+    // SubjectPublicKeyInfo (RFC 5480) up to the point.
+    const PREFIX: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
+    let mut whole = STANDARD.decode(PREFIX).unwrap();
+    // The prefix ends with the point's first byte, which says that it is uncompressed.
+    whole.extend(&point[1..]);
+    let text = STANDARD.encode(whole);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
     format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
 }
 
@@ -167,6 +182,8 @@ fn run(gateward: &Path, config: &Path, arguments: &[&str], input: &str) -> Strin
         .arg("--config")
         .arg(config)
         .args(arguments)
+        .env_clear()
+        .current_dir(config.parent().unwrap())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
