@@ -18,7 +18,8 @@
 //! | [`telemetry`] | log lines and metrics, every name in one place | nothing of ours |
 //! | [`app`] | puts it together; start and stop order | everything |
 //! | [`torture`] | attacks on a gateway, this one or another; its recording upstream | `domain` |
-//! | [`cli`] | the command line | `app`, `config`, `domain`, `torture` |
+//! | [`loadtest`] | load on a gateway, this one or another; checks every answer | `domain` |
+//! | [`cli`] | the command line | `app`, `config`, `domain`, `torture`, `loadtest` |
 //!
 //! `tests/it/architecture.rs` fails on a broken rule.
 //!
@@ -56,6 +57,7 @@ pub mod config;
 pub mod domain;
 pub mod gateway;
 pub mod live;
+pub mod loadtest;
 pub mod store;
 pub mod telemetry;
 pub mod torture;

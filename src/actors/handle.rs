@@ -9,9 +9,10 @@ use super::AuthError;
 use super::accounts::AccountsMessage;
 use super::job::{Job, Pending};
 use super::keys::{KeyRefusal, KeysMessage, ListedKey, RetireKey, RotateKey};
+use super::mint::Mint;
 use super::refresh::{Refresh, RefreshTokenFacts};
 use super::requests::{Login, Readiness, Registration, Revoke, TokenGrant, TokenPair};
-use super::sessions::{Mint, SessionsMessage};
+use super::sessions::SessionsMessage;
 use super::slot::Slot;
 use super::supervisor::Slots;
 use crate::domain::account::Account;
@@ -31,6 +32,8 @@ const CONFIRM_PERMITS: usize = 16;
 const STORE_DEADLINE: Duration = Duration::from_secs(3);
 /// Deadline of disabling an account, whose sessions are ended page by page.
 pub(super) const DISABLE_DEADLINE: Duration = Duration::from_secs(60);
+/// Deadline of minting tokens, some of which take long to sign (RS256).
+const MINT_DEADLINE: Duration = Duration::from_secs(15);
 /// Deadline of calls with a password hash in them: the queue may be full of them.
 const HASH_DEADLINE: Duration = Duration::from_secs(15);
 /// How long to look for the successor of an actor that just stopped, and how often.
@@ -212,17 +215,12 @@ impl AuthHandle {
         reach(&self.slots.accounts, AccountsMessage::Enable(job), pending).await
     }
 
-    /// Begins a session without a password, for an operator's tests.
+    /// Begins sessions without a password, for an operator's tests.
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`] for a disabled account, or a fault of ours.
-    pub async fn mint(
-        &self,
-        account: Account,
-        lifetime: Duration,
-        scope: String,
-    ) -> Result<TokenGrant, AuthError> {
-        let (job, pending) = self.store_job(Mint { account, lifetime, scope })?;
+    pub async fn mint(&self, ask: Mint) -> Result<Vec<TokenGrant>, AuthError> {
+        let (job, pending) = self.store_job_within(ask, MINT_DEADLINE)?;
         reach(&self.slots.sessions, SessionsMessage::Mint(job), pending).await
     }
 

@@ -19,6 +19,7 @@ mod handle;
 mod hasher;
 mod job;
 mod keys;
+mod mint;
 mod outage;
 mod random;
 mod refresh;
@@ -37,6 +38,7 @@ pub use ending::{AccountDeletion, Logout, LogoutScope, PasswordChange, Principal
 pub use error::AuthError;
 pub use handle::AuthHandle;
 pub use keys::{KEY_ENCRYPTION_FILE, KeyRefusal, ListedKey, RetireKey, RotateKey};
+pub use mint::{MINTED_AT_ONCE, Mint};
 pub use random::random_bytes;
 pub use refresh::{Refresh, RefreshTokenFacts};
 pub use requests::{ClientFacts, Login, Readiness, Registration, Revoke, TokenGrant, TokenPair};

@@ -10,26 +10,17 @@ use super::ending::{EndingMessage, announce};
 use super::grant::grant;
 use super::hasher::{Checked, HashWork};
 use super::job::Job;
+use super::mint::{Mint, mint};
 use super::random::random_bytes;
 use super::refresh::{self, Refresh, RefreshTokenFacts};
 use super::requests::{ClientFacts, Login, Revoke, TokenGrant, TokenPair};
 use super::workshop::Workshop;
 use crate::domain::account::{Account, AccountStatus, Credentials};
 use crate::domain::audit::AuditEvent;
+use crate::domain::clock::Timestamp;
 use crate::domain::id::{AuditEventId, SessionId};
 use crate::domain::refresh::RefreshTokenText;
 use crate::domain::session::{EndReason, Session, SessionState};
-
-/// A session without a password, for tests and load: only an operator may ask for one.
-#[derive(Debug)]
-pub struct Mint {
-    /// Whose.
-    pub account: Account,
-    /// Life of session and token.
-    pub lifetime: Duration,
-    /// Scope of the token.
-    pub scope: String,
-}
 
 /// What may be asked of [`Sessions`].
 pub enum SessionsMessage {
@@ -47,8 +38,8 @@ pub enum SessionsMessage {
     Revoke(Job<Revoke, ()>),
     /// How many places in the status list were taken.
     StatusIndexesTaken(Job<(), i64>),
-    /// Begin a session without a password.
-    Mint(Job<Mint, TokenGrant>),
+    /// Begin sessions without a password.
+    Mint(Job<Mint, Vec<TokenGrant>>),
 }
 
 /// The actor.
@@ -117,7 +108,7 @@ async fn login(shop: &Workshop, ask: Login) -> Result<TokenPair, AuthError> {
             return Err(AuthError::InvalidCredentials);
         }
     };
-    let session = begin(shop, &account, ask.client, shop.session_lifetime).await?;
+    let session = begin(shop, &account, ask.client, shop.session_lifetime, shop.clock.now()).await?;
     let (refresh_token, first) = refresh::first_token(shop, &session)?;
     if !shop.durable.create_session_with_refresh(&session, &first, epoch).await? {
         // Disabled, deleted, or with another password between the check and now.
@@ -142,14 +133,14 @@ async fn rehash(
     }
 }
 
-/// A session that begins now; not yet stored.
-async fn begin(
+/// A session that begins at `now`; not yet stored.
+pub(super) async fn begin(
     shop: &Workshop,
     account: &Account,
     client: ClientFacts,
     lifetime: Duration,
+    now: Timestamp,
 ) -> Result<Session, AuthError> {
-    let now = shop.clock.now();
     Ok(Session {
         id: SessionId::new(now, random_bytes()?),
         account_id: account.id,
@@ -167,14 +158,4 @@ async fn revoke(shop: &Arc<Workshop>, ask: Revoke) -> Result<(), AuthError> {
     let ended = shop.durable.end_session(ask.session_id, EndReason::TokenRevoked, shop.clock.now()).await?;
     announce(shop, ask.account_id, ended).await?;
     Ok(())
-}
-
-async fn mint(shop: &Workshop, ask: Mint) -> Result<TokenGrant, AuthError> {
-    let session = begin(shop, &ask.account, ClientFacts::default(), ask.lifetime).await?;
-    if !shop.durable.create_session(&session, None).await? {
-        return Err(AuthError::InvalidCredentials);
-    }
-    let now = session.created_at;
-    shop.remember(&session, now).await;
-    grant(shop, &ask.account, &session, ask.lifetime, ask.scope, now)
 }

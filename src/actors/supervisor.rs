@@ -202,7 +202,7 @@ impl SupervisorState {
 mod tests {
     use super::*;
     use crate::actors::AuthError;
-    use crate::actors::{AuthSystem, Registration};
+    use crate::actors::{AuthSystem, Mint, Registration};
     use crate::config::{Flag, Settings, Sources, load};
     use crate::domain::clock::Timestamp;
     use crate::domain::email::EmailAddress;
@@ -285,7 +285,14 @@ mod tests {
             revoked_at: Timestamp::from_unix_millis(0),
             reason: crate::domain::session::EndReason::KeyRetired,
         };
-        let minted = || system.run(handle.mint(account.clone(), WINDOW, String::new())).unwrap();
+        let ask = || Mint {
+            account: account.clone(),
+            lifetime: WINDOW,
+            age: Duration::ZERO,
+            scope: String::new(),
+            count: 1,
+        };
+        let minted = || system.run(handle.mint(ask())).unwrap();
         assert!(minted().is_ok());
         // What the follower of revocations does when it learns before the follower of keys.
         assert!(handle.slots().keys.send(KeysMessage::Retired(retired)).is_ok());

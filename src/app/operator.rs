@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::AppError;
 use super::runtime::install_crypto;
-use crate::actors::{AuthHandle, AuthSystem, MigrationRun, Registration, migrations};
+use crate::actors::{AuthHandle, AuthSystem, MINTED_AT_ONCE, MigrationRun, Mint, Registration, migrations};
 use crate::config::Settings;
 use crate::domain::account::Account;
 use crate::domain::audit::AuditEvent;
@@ -49,6 +49,8 @@ pub struct MintOrder {
     pub scopes: Vec<String>,
     /// Life of each token and its session.
     pub lifetime: Duration,
+    /// How long ago their sessions began: longer than their life, and they have expired.
+    pub age: Duration,
     /// How many.
     pub count: u32,
 }
@@ -154,11 +156,11 @@ impl Operator {
         }
     }
 
-    /// Mints tokens, each with a session of its own.
+    /// Mints tokens, each with a session of its own, and hands them over as they come.
     ///
     /// # Errors
-    /// There is no such account, it is disabled, or the store does not answer.
-    pub fn mint(&self, order: &MintOrder) -> Result<Vec<String>, AppError> {
+    /// There is no such account, it is disabled, or the store does not answer: some may have been made.
+    pub fn mint(&self, order: &MintOrder, mut each: impl FnMut(&str)) -> Result<(), AppError> {
         let handle = self.system.handle();
         let mut account = self.run(handle.account(order.subject))?.ok_or_else(no_account)?;
         if let Some(email) = &order.email {
@@ -169,12 +171,16 @@ impl Operator {
             account.roles.clone_from(&order.roles);
         }
         let scope = order.scopes.join(" ");
-        (0..order.count)
-            .map(|_| {
-                let grant = self.run(handle.mint(account.clone(), order.lifetime, scope.clone()))?;
-                Ok(grant.access_token.expose().to_owned())
-            })
-            .collect()
+        let mut left = usize::try_from(order.count).unwrap_or(usize::MAX);
+        while left > 0 {
+            let count = left.min(MINTED_AT_ONCE);
+            let (lifetime, age) = (order.lifetime, order.age);
+            let ask = Mint { account: account.clone(), lifetime, age, scope: scope.clone(), count };
+            let grants = self.run(handle.mint(ask))?;
+            grants.iter().for_each(|grant| each(grant.access_token.expose()));
+            left = left.saturating_sub(count);
+        }
+        Ok(())
     }
 
     pub(super) fn handle(&self) -> AuthHandle {

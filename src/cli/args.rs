@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    audit, completions, config, health, key, migrate, record, serve, session, tls_dev, token, torture, user,
+    audit, completions, config, health, key, loadtest, migrate, record, serve, session, tls_dev, token,
+    torture, user,
 };
 
 /// An authentication gateway: registers people, logs them in, and lets only requests with a token that is
@@ -70,6 +71,8 @@ pub enum Command {
     Health(health::HealthArgs),
     /// Attack a gateway and print a score card
     Torture(torture::TortureArgs),
+    /// Measure a gateway under load and check every answer
+    Loadtest(loadtest::LoadtestArgs),
     /// Run the recording upstream that `torture` asks
     Record(record::RecordArgs),
     /// Make a certificate for trying TLS on this machine

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::{
-    Cli, CliError, Command, audit, completions, config, health, key, migrate, record, serve, session,
-    tls_dev, token, torture, user,
+    Cli, CliError, Command, audit, completions, config, health, key, loadtest, migrate, record, serve,
+    session, tls_dev, token, torture, user,
 };
 
 /// Runs the command; what it prints goes to standard output.
@@ -21,6 +21,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Config(command) => config::run(&command, global, &mut out),
         Command::Health(args) => health::run(&args, global, &mut out),
         Command::Torture(args) => torture::run(&args, &mut out),
+        Command::Loadtest(args) => loadtest::run(&args, global, &mut out),
         Command::Record(args) => record::run(&args, &mut out),
         Command::TlsDev(args) => tls_dev::run(&args, global, &mut out),
         Command::Completions(args) => completions::run(&args, &mut out),

@@ -8,6 +8,7 @@ pub mod completions;
 pub mod config;
 pub mod health;
 pub mod key;
+pub mod loadtest;
 pub mod migrate;
 pub mod record;
 pub mod serve;

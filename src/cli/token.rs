@@ -54,7 +54,7 @@ pub struct MintArgs {
     #[arg(long, value_name = "SPAN", default_value = "15m", value_parser = lifetime)]
     pub lifetime: Duration,
     /// How many, each with a session of its own
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub count: u32,
 }
 
@@ -71,10 +71,13 @@ pub fn run(command: &TokenCommand, global: &GlobalArgs, out: &mut dyn Write) -> 
         roles: args.roles.clone(),
         scopes: args.scopes.clone(),
         lifetime: args.lifetime,
+        age: Duration::ZERO,
         count: args.count,
     };
-    let tokens =
-        Operator::open(&settings).and_then(|operator| operator.mint(&order)).map_err(CliError::from_app)?;
+    let mut tokens = Vec::new();
+    Operator::open(&settings)
+        .and_then(|operator| operator.mint(&order, |token| tokens.push(token.to_owned())))
+        .map_err(CliError::from_app)?;
     Ok(print_tokens(&tokens, out)?)
 }
 

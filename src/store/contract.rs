@@ -182,7 +182,10 @@ pub trait DurableStore: Send + Sync + 'static {
         session: &Session,
         checked: Option<CredentialEpoch>,
     ) -> Result<bool, StoreError>;
-    /// The same with the session's first refresh token, in one transaction.
+    /// Stores new sessions of one account in one transaction, all or, when the account is disabled or gone, none
+    /// (`false`): for an operator who makes many.
+    async fn create_sessions(&self, account: AccountId, sessions: &[Session]) -> Result<bool, StoreError>;
+    /// As [`Self::create_session`], with the session's first refresh token, in one transaction.
     async fn create_session_with_refresh(
         &self,
         session: &Session,

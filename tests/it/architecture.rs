@@ -24,7 +24,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     (
         "cli",
-        &["app", "gateway", "api", "actors", "store", "live", "config", "telemetry", "domain", "torture"],
+        &[
+            "app",
+            "gateway",
+            "api",
+            "actors",
+            "store",
+            "live",
+            "config",
+            "telemetry",
+            "domain",
+            "torture",
+            "loadtest",
+        ],
     ),
     ("app", &["gateway", "api", "actors", "store", "live", "config", "telemetry", "domain"]),
     ("gateway", &["api", "actors", "live", "domain", "telemetry"]),
@@ -35,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("telemetry", &[]),
     ("torture", &["domain"]),
+    ("loadtest", &["domain"]),
     ("domain", &[]),
 ];
 

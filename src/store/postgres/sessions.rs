@@ -24,6 +24,16 @@ const INSERT: &str = "INSERT INTO sessions \
     SELECT $1, id, $3::bigint, $4::bigint, $5::text, $6::text, $7::bigint, $8::text, $9::bigint, $10::bigint \
     FROM accounts WHERE id = $2 AND status = 'active' AND ($11::bigint IS NULL OR credential_epoch = $11) FOR SHARE";
 
+const INSERT_MANY: &str = "INSERT INTO sessions \
+    (id, account_id, created_at, expires_at, address, user_agent, revoked_at, revoked_reason, \
+    status_index, last_used_at) \
+    SELECT new.id, owner.id, new.created_at, new.expires_at, new.address, new.user_agent, new.revoked_at, \
+    new.revoked_reason, new.status_index, new.last_used_at \
+    FROM (SELECT id FROM accounts WHERE id = $1 AND status = 'active' FOR SHARE) AS owner, \
+    unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::text[], \
+    $9::bigint[], $10::bigint[]) AS new (id, created_at, expires_at, address, user_agent, revoked_at, \
+    revoked_reason, status_index, last_used_at)";
+
 const BY_ID: &str = "SELECT id, account_id, created_at, expires_at, address, user_agent, revoked_at, \
     revoked_reason, status_index, COALESCE(last_used_at, created_at) AS last_used_at FROM sessions WHERE id = $1";
 
@@ -71,6 +81,41 @@ pub(super) async fn insert(
         )
         .await?;
     Ok(inserted > 0)
+}
+
+/// All or none, of one account.
+pub(super) async fn create_many(
+    client: &mut Client,
+    account: AccountId,
+    sessions: &[Session],
+) -> Result<bool, Failure> {
+    if sessions.iter().any(|session| session.account_id != account) {
+        return Ok(false);
+    }
+    let column = |number: fn(&Session) -> Option<i64>| sessions.iter().map(number).collect::<Vec<_>>();
+    let states: Vec<_> = sessions.iter().map(|session| columns::state_columns(session.state)).collect();
+    let tx = begin(client).await?;
+    let insert = tx.prepare_cached(INSERT_MANY).await?;
+    let inserted = tx
+        .execute(
+            &insert,
+            &[
+                account.as_uuid(),
+                &sessions.iter().map(|session| *session.id.as_uuid()).collect::<Vec<_>>(),
+                &column(|session| Some(session.created_at.unix_millis())),
+                &column(|session| Some(session.expires_at.unix_millis())),
+                &sessions.iter().map(|session| session.address.as_deref()).collect::<Vec<_>>(),
+                &sessions.iter().map(|session| session.user_agent.as_deref()).collect::<Vec<_>>(),
+                &states.iter().map(|(revoked_at, _)| *revoked_at).collect::<Vec<_>>(),
+                &states.iter().map(|(_, reason)| *reason).collect::<Vec<_>>(),
+                &column(|session| session.status_index.map(|index| index.0)),
+                &column(|session| Some(session.last_used_at.unix_millis())),
+            ],
+        )
+        .await?;
+    commit(tx).await?;
+    // The condition is the account's: it holds for all of them or for none.
+    Ok(inserted > 0 || sessions.is_empty())
 }
 
 pub(super) async fn by_id(client: &Client, id: SessionId) -> Result<Option<Session>, Failure> {

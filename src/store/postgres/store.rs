@@ -163,6 +163,10 @@ impl DurableStore for PostgresStore {
         call!(self.calls, |client| sessions::create(client, session, checked))
     }
 
+    async fn create_sessions(&self, account: AccountId, sessions: &[Session]) -> Result<bool, StoreError> {
+        call!(self.calls, |client| sessions::create_many(client, account, sessions))
+    }
+
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
         call!(self.calls, |client| sessions::by_id(client, id))
     }

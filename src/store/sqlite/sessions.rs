@@ -51,6 +51,23 @@ pub(super) fn create(
     Ok(inserted > 0)
 }
 
+/// All or none, of one account.
+pub(super) fn create_many(
+    connection: &mut Connection,
+    account: AccountId,
+    sessions: &[Session],
+) -> Result<bool, Failure> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for session in sessions {
+        let its_own = session.account_id == account;
+        if !its_own || !create(&tx, session, None)? {
+            return Ok(false);
+        }
+    }
+    tx.commit()?;
+    Ok(true)
+}
+
 pub(super) fn by_id(connection: &Connection, id: SessionId) -> Result<Option<Session>, Failure> {
     let mut select = connection.prepare_cached(BY_ID)?;
     let mut rows = select.query([id.as_uuid().as_bytes()])?;

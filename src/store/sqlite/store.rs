@@ -172,6 +172,11 @@ impl DurableStore for SqliteStore {
         self.call(move |connection| sessions::create(connection, &session, checked)).await
     }
 
+    async fn create_sessions(&self, account: AccountId, sessions: &[Session]) -> Result<bool, StoreError> {
+        let sessions = sessions.to_vec();
+        self.call(move |connection| sessions::create_many(connection, account, &sessions)).await
+    }
+
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
         self.call(move |connection| sessions::by_id(connection, id)).await
     }
