@@ -6,7 +6,7 @@
 #   scripts/setup.sh fuzz    the first, and a C++ compiler (the fuzzing engine is C++)
 #   scripts/setup.sh abuse   the first, slowhttptest and h2load
 #   scripts/setup.sh peers   the first, nginx and HAProxy (2.6 or newer)
-#   scripts/setup.sh bench-peers   nginx, wrk, and as far as they can be had: HAProxy, Redis, and in target/ a Python
+#   scripts/setup.sh bench-peers   nginx, and as far as they can be had: HAProxy, Redis, and in target/ a Python
 #                            environment with FastAPI
 #
 # On Debian and Ubuntu with apt-get (as root or through sudo), on macOS with Homebrew. On other systems it names what
@@ -53,7 +53,7 @@ main() {
         bench-peers)
             want_cargo
             want_build
-            want_programs nginx wrk
+            want_programs nginx
             # In subshells: whoever has no HAProxy, Redis or Python compares with the others.
             (want_programs haproxy) || say 'goes on without HAProxy'
             (want_programs redis-server && want_python) || say 'goes on without the FastAPI checker'
@@ -159,7 +159,7 @@ install_with_apt() {
             c++-compiler) packages+=(g++ libc6-dev) ;;
             curl) packages+=(curl ca-certificates) ;;
             postgresql) packages+=(postgresql) floors+=("postgresql:$POSTGRES_MIN") ;;
-            slowhttptest | haproxy | wrk | redis-server) packages+=("$what") ;;
+            slowhttptest | haproxy | redis-server) packages+=("$what") ;;
             python) packages+=(python3-venv) ;;
             h2load) packages+=(nghttp2-client) ;;
             nginx) packages+=(nginx-light) ;;

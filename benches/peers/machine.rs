@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::load::Tool;
 use super::place::{Place, uvicorn};
 
 /// The machine, its state, and the versions of everything that took part; as sentences.
@@ -66,7 +67,7 @@ fn versions(place: &Place) -> String {
                    ', '.join(n + ' ' + v(n) for n in ('fastapi', 'uvicorn', 'uvloop', 'PyJWT', 'redis', 'hiredis')))";
         all.push(output(&python, &["-c", ask]).trim().to_owned());
     }
-    if let Some(program) = Place::program("wrk") {
+    if let (Tool::Wrk, Some(program)) = (place.tool, Place::program("wrk")) {
         all.push(format!("wrk {}", word(&output(&program, &["-v"]), 1)));
     }
     all.join(", ")

@@ -10,7 +10,8 @@
 //!
 //! Run with `make bench-peers`. Writes the marked part of docs/benchmarks.md, and docs/peers.svg. Variables:
 //! `ROUNDS` (5), `SPAN` (seconds of load for each row, 4), `ONLY` (names of set-ups, separated by commas), `PROXY_CORES` (0),
-//! `LOAD_CORES` (1), `GATEWARD` (another build of the program), `WRITE=no` (only prints).
+//! `LOAD_CORES` (1), `GATEWARD` (another build of the program), `LOAD=wrk`
+//! (instead of `gateward loadtest`), `WRITE=no` (only prints).
 
 #![expect(
     clippy::unwrap_used,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::load::Tool;
+
 /// The templates of the configurations, beside this file.
 const TEMPLATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
 
@@ -10,6 +12,7 @@ pub struct Place {
     folder: tempfile::TempDir,
     /// The gateway's program: the one built with this, unless another is named.
     pub gateward: PathBuf,
+    pub tool: Tool,
     pub proxy_cores: String,
     pub load_cores: String,
     pub rounds: usize,
@@ -30,6 +33,7 @@ impl Place {
         Self {
             folder: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
             gateward: PathBuf::from(said("GATEWARD", env!("CARGO_BIN_EXE_gateward"))),
+            tool: if said("LOAD", "loadtest") == "wrk" { Tool::Wrk } else { Tool::Loadtest },
             proxy_cores: said("PROXY_CORES", "0"),
             load_cores: said("LOAD_CORES", "1"),
             rounds: said("ROUNDS", "5").parse().expect("ROUNDS is a number"),

@@ -95,8 +95,12 @@ fn section(place: &Place, found: &Found) -> String {
     let mut text = format!(
         "## Beside other proxies: `make bench-peers`\n\n\
          {date}; {hardware}; load average {load_before} before the start. {versions}.\n\
-         {} rounds of {} s for each row. Proxies on core {}, load and service on core {}. Medians (least to most of the rounds).\n\n",
-        place.rounds, place.span, place.proxy_cores, place.load_cores,
+         {} rounds of {} s for each row. Proxies on core {}, load (`{}`) and service on core {}. Medians (least to most of the rounds).\n\n",
+        place.rounds,
+        place.span,
+        place.proxy_cores,
+        place.tool.name(),
+        place.load_cores,
     );
     table(found, &mut text);
     text.push_str("\n![Processor time for each request](peers.svg)\n\n");

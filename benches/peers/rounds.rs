@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::load::drive;
+use super::load::{Tool, drive};
 use super::machine::Machine;
 use super::place::{Place, uvicorn};
 use super::report::{self, Found};
@@ -59,7 +59,8 @@ pub fn run(place: &Place) {
     for (setup, program) in &missing {
         eprintln!("peers: {program} is missing, the rows of {setup} stay empty");
     }
-    for program in ["wrk", "nginx", "taskset", "setpriv"] {
+    let load = (place.tool == Tool::Wrk).then_some("wrk");
+    for program in ["nginx", "taskset", "setpriv"].into_iter().chain(load) {
         assert!(there(program), "{program} is needed for any row: make setup-bench-peers");
     }
     let machine = Machine::ask(place);
@@ -133,16 +134,18 @@ fn slice(world: &World<'_>, setup: &Setup, row: &Row, running: &Running) -> Samp
     let none = place.file("no-tokens");
     std::fs::write(&none, "\n").unwrap();
     let tokens = world.tokens_of(setup);
-    let (path, file, before, span) = match row.drive {
-        Drive::Public => ("/public", &none, "/public", place.span),
-        Drive::Warm => ("/private", &tokens.unwrap().warm, "/private", place.span),
-        Drive::Cold => ("/private", &tokens.unwrap().cold, "/public", COLD_SPAN),
+    let (file, span) = match row.drive {
+        Drive::Public => (&none, place.span),
+        Drive::Warm => (&tokens.unwrap().warm, place.span),
+        Drive::Cold => (&tokens.unwrap().cold, COLD_SPAN),
     };
-    let warm_up = if row.drive == Drive::Cold { &none } else { file };
-    drive(place, running.address, before, warm_up, WARM_UP);
+    match row.drive {
+        Drive::Cold => drive(place, running.address, Drive::Public, &none, WARM_UP),
+        other => drive(place, running.address, other, file, WARM_UP),
+    };
     let used = || running.processes.iter().map(super::process::Process::processor_time).sum::<Duration>();
     let begun = used();
-    let load = drive(place, running.address, path, file, span);
+    let load = drive(place, running.address, row.drive, file, span);
     let processor = used() - begun;
     assert!(
         row.drive != Drive::Cold || load.answers <= COLD as u64,

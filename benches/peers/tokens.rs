@@ -52,7 +52,7 @@ pub struct Tokens {
     pub subject: String,
     /// One token a line, each of a session of its own.
     pub warm: PathBuf,
-    /// Likewise, never sent before.
+    /// Likewise, never sent before; behind the word `cold`.
     pub cold: PathBuf,
     pub good: String,
     pub revoked: String,
@@ -104,7 +104,8 @@ impl Tokens {
         let good = warm.lines().next().unwrap().to_owned();
         std::fs::write(&tokens.warm, warm).unwrap();
         if cold > 0 {
-            std::fs::write(&tokens.cold, mint("24h", cold)).unwrap();
+            let lines: String = mint("24h", cold).lines().map(|token| format!("cold {token}\n")).collect();
+            std::fs::write(&tokens.cold, lines).unwrap();
         }
         run(&config, &["session", "revoke", &session(&revoked)], "");
         tokens.key = URL_SAFE_NO_PAD.encode(tokens.secret.as_deref().unwrap_or_default());

@@ -1,11 +1,11 @@
--- GET with a token of a file, the next one each time. Requests are made before the load begins: wrk shares its core with
+-- GET with a token of a file, the next one each time; its kind stands in front of it. Requests are made before the load begins: wrk shares its core with
 -- the service, and every microsecond here is one that the proxy is not kept busy.
 local requests, last, at = {}, 0, 0
 
 function init(arguments)
-   for token in io.lines(arguments[1]) do
-      local headers = {}
-      if token ~= "" then headers["Authorization"] = "Bearer " .. token end
+   for line in io.lines(arguments[1]) do
+      local headers, token = {}, line:match("%S+$")
+      if token then headers["Authorization"] = "Bearer " .. token end
       last = last + 1
       requests[last] = wrk.format("GET", nil, headers)
    end
