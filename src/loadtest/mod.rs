@@ -17,6 +17,7 @@ mod kind;
 mod mix;
 mod options;
 mod pacer;
+mod plot;
 mod process;
 mod report;
 mod run;

@@ -321,7 +321,7 @@ fn notes(report: &Report, options: &Options, stats: &Stats) -> Vec<String> {
     if stats.out_of_cold > 0 {
         let cold = report.tokens.get(Kind::Cold.as_str()).copied().unwrap_or(0);
         notes.push(format!(
-            "the cold tokens ran out: {cold} were there, {} more were wanted; other kinds were sent instead",
+            "the cold tokens ran out: {cold} were there, {} more were wanted; none was sent twice",
             stats.out_of_cold
         ));
     }

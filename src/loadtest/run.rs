@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, interval_at, sleep_until, timeout};
+use tokio::task::LocalSet;
+use tokio::time::{Instant, interval_at, sleep, sleep_until, timeout};
 
 use super::client::{Connector, Lanes};
+use super::judge::{Verdict, judge};
+use super::kind::Kind;
 use super::options::{LoadError, Options};
 use super::process::Usage;
 use super::report::Report;
@@ -20,6 +23,9 @@ use super::worker::{Gauge, Order, Plan, work};
 const HEAD_START: Duration = Duration::from_millis(50);
 /// Between two looks at how far it is.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a gateway may take to learn of ended sessions, and how often it is asked.
+const SETTLED: Duration = Duration::from_secs(30);
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// How much longer than the deadline of a request the last ones may take, and all that an interrupted run waits for twice.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -73,10 +79,12 @@ pub async fn run(
     if let Some(pid) = options.target_pid {
         Usage::of(pid).map_err(|error| LoadError::Process(pid, error))?;
     }
+    let lanes = Lanes::new(&options, connector);
+    LocalSet::new().run_until(settle(&options, &lanes, &tokens)).await;
     let begin = Instant::now() + HEAD_START;
     let from = begin + options.warm_up;
     let plan = Arc::new(Plan {
-        lanes: Lanes::new(&options, connector),
+        lanes,
         tokens,
         begin,
         from,
@@ -195,6 +203,27 @@ async fn connector(options: &Options) -> Result<Connector, LoadError> {
         .map_err(|_| unreachable(late()))?
         .map_err(unreachable)?;
     Ok(connector)
+}
+
+/// Waits until the session that was ended last is refused: a gateway learns of it a moment after it was ended. One that
+/// does not within the time is measured as it is.
+async fn settle(options: &Options, lanes: &Lanes, tokens: &Tokens) {
+    let revoked = tokens.of(Kind::Revoked);
+    let (Some(last), true) = (revoked.len().checked_sub(1), options.mix.share(Kind::Revoked) > 0) else {
+        return;
+    };
+    let asked = async {
+        for mut lane in lanes.connection(Instant::now()).into_iter().take(1) {
+            loop {
+                let outcome = lane.exchange(revoked, last, Instant::now()).await;
+                if judge(Kind::Revoked, options.access, outcome) == Verdict::Right {
+                    return;
+                }
+                sleep(ASK_AGAIN).await;
+            }
+        }
+    };
+    let _late = timeout(SETTLED, asked).await;
 }
 
 struct Threads {

@@ -44,17 +44,33 @@ impl Turns {
         }
     }
 
+    /// The next one of the warm-up, which leaves the cold tokens to the measurement unless there is nothing else.
+    pub(super) fn next_of_warm_up(&mut self) -> Option<Turn> {
+        for _ in 0..self.order.len() {
+            let kind = self.kind()?;
+            if kind != Kind::Cold {
+                return self.token(kind).map(|token| Turn { kind, token });
+            }
+        }
+        self.next()
+    }
+
     /// The next one; `None` when only cold ones are wanted and none is left.
     pub(super) fn next(&mut self) -> Option<Turn> {
         for _ in 0..self.order.len() {
-            let kind = *self.order.get(self.at)?;
-            self.at = if self.at + 1 < self.order.len() { self.at + 1 } else { 0 };
+            let kind = self.kind()?;
             if let Some(token) = self.token(kind) {
                 return Some(Turn { kind, token });
             }
             self.out_of_cold = self.out_of_cold.saturating_add(1);
         }
         None
+    }
+
+    fn kind(&mut self) -> Option<Kind> {
+        let kind = *self.order.get(self.at)?;
+        self.at = if self.at + 1 < self.order.len() { self.at + 1 } else { 0 };
+        Some(kind)
     }
 
     fn token(&mut self, kind: Kind) -> Option<usize> {
@@ -113,6 +129,17 @@ mod tests {
         assert_eq!(kinds, [Kind::Valid, Kind::Cold, Kind::Valid, Kind::Valid]);
         assert_eq!(both.out_of_cold, 1);
         assert_eq!(turns("cold=1", "cold a\ncold b", 0, 1, 9).len(), 2);
+    }
+
+    #[test]
+    fn the_warm_up_leaves_the_cold_tokens() {
+        let mut turns = Turns::new(&"valid=1,cold=1".parse().unwrap(), &tokens("a\ncold b"), 0, 1);
+        let warm_up: Vec<_> = (0..5).filter_map(|_| turns.next_of_warm_up()).map(|turn| turn.kind).collect();
+        assert_eq!(warm_up, [Kind::Valid; 5]);
+        assert!((0..2).filter_map(|_| turns.next()).any(|turn| turn.kind == Kind::Cold));
+        assert_eq!(turns.out_of_cold, 0);
+        let mut only = Turns::new(&"cold=1".parse().unwrap(), &tokens("cold a\ncold b"), 0, 1);
+        assert!(only.next_of_warm_up().is_some() && only.next().is_some() && only.next().is_none());
     }
 
     #[test]

@@ -143,7 +143,7 @@ async fn drive(worker: Rc<Worker>, thread: usize, mut orders: watch::Receiver<Or
 async fn closed_loop(worker: Rc<Worker>, mut lane: Lane) -> std::io::Result<()> {
     let mut now = Instant::now();
     while now < worker.plan.until && !worker.plan.stop.load(Ordering::Relaxed) {
-        let Some(turn) = worker.turn() else { break };
+        let Some(turn) = worker.turn(now) else { break };
         let outcome = lane.exchange(worker.plan.tokens.of(turn.kind), turn.token, now).await;
         let done = Instant::now();
         worker.record(turn, outcome, now, done);
@@ -161,7 +161,7 @@ async fn open_loop(worker: Rc<Worker>, mut lane: Lane) -> std::io::Result<()> {
     let Some(pacer) = &worker.pacer else { return Ok(()) };
     let mut free = Instant::now();
     while let Some(due) = pacer.next().await {
-        let Some(turn) = worker.turn() else { break };
+        let Some(turn) = worker.turn(due.at) else { break };
         let now = Instant::now();
         worker.sent(due.at, free, now);
         let outcome = lane.exchange(worker.plan.tokens.of(turn.kind), turn.token, now).await;
@@ -172,8 +172,10 @@ async fn open_loop(worker: Rc<Worker>, mut lane: Lane) -> std::io::Result<()> {
 }
 
 impl Worker {
-    fn turn(&self) -> Option<Turn> {
-        self.turns.borrow_mut().next()
+    /// The next turn, of a request that is to be sent at `at`.
+    fn turn(&self, at: Instant) -> Option<Turn> {
+        let mut turns = self.turns.borrow_mut();
+        if at < self.plan.from { turns.next_of_warm_up() } else { turns.next() }
     }
 
     /// A request that was due is sent now, by a lane that was free since `free`.

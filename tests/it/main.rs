@@ -13,6 +13,7 @@ mod architecture;
 mod fault_checks;
 mod flows;
 mod fuzz_targets;
+mod loadtest;
 mod model;
 mod operations;
 mod proxy;

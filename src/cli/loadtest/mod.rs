@@ -1,0 +1,9 @@
+//! `gateward loadtest`
+
+mod args;
+mod run;
+mod shown;
+mod tokens;
+
+pub use args::LoadtestArgs;
+pub use run::run;
