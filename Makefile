@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-guard bench-open bench-revocation bench-trickle bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-guard setup-peers
+.PHONY: help run test check fmt bench bench-guard bench-open bench-revocation bench-trickle bench-abuse bench-peers torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-guard setup-peers setup-bench-peers
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -60,6 +60,9 @@ bench-abuse: setup-abuse ## measure good clients beside slowhttptest, and load w
 bench-revocation: setup-test ## measure how soon ends are known elsewhere, and a million of them
 	cargo bench --locked --bench revocation
 
+bench-peers: setup-bench-peers ## put it beside nginx, HAProxy, pingora and FastAPI, into docs/benchmarks.md; ROUNDS=5 SPAN=4 ONLY=names
+	ROUNDS='$(ROUNDS)' SPAN='$(SPAN)' ONLY='$(ONLY)' cargo bench --locked --bench peers
+
 model: setup-test ## check the model of the revocation feed further than the tests do (release, minutes)
 	GATEWARD_MODEL_FAULTS=$(or $(FAULTS),2) GATEWARD_MODEL_STEPS=$(or $(STEPS),9) \
 	  cargo test --release --locked --test it -- model::feed::no_replica --nocapture
@@ -88,6 +91,9 @@ setup-guard: ## install what bench-guard needs and is missing
 
 setup-peers: ## install what torture-peers needs and is missing
 	@scripts/setup.sh peers
+
+setup-bench-peers: ## install what bench-peers needs and is missing
+	@scripts/setup.sh bench-peers
 
 setup-fuzz: ## install what the fuzz targets need and is missing
 	@scripts/setup.sh fuzz

@@ -7,6 +7,8 @@
 #   scripts/setup.sh abuse   the first, slowhttptest and h2load
 #   scripts/setup.sh guard   the first, and valgrind
 #   scripts/setup.sh peers   the first, nginx and HAProxy (2.6 or newer)
+#   scripts/setup.sh bench-peers   nginx, and as far as they can be had: HAProxy, Redis, and in target/ a Python
+#                            environment with FastAPI
 #
 # On Debian and Ubuntu with apt-get (as root or through sudo), on macOS with Homebrew. On other systems it names what
 # to install. Nothing is started: the tests run servers of their own in a temporary directory.
@@ -54,7 +56,15 @@ main() {
             want_build
             want_programs nginx haproxy
             ;;
-        *) die 'usage: scripts/setup.sh build|test|fuzz|abuse|guard|peers' ;;
+        bench-peers)
+            want_cargo
+            want_build
+            want_programs nginx
+            # In subshells: whoever has no HAProxy, Redis or Python compares with the others.
+            (want_programs haproxy) || say 'goes on without HAProxy'
+            (want_programs redis-server && want_python) || say 'goes on without the FastAPI checker'
+            ;;
+        *) die 'usage: scripts/setup.sh build|test|fuzz|abuse|guard|peers|bench-peers' ;;
     esac
 }
 
@@ -70,6 +80,15 @@ want_programs() {
         PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$program" >/dev/null || missing+=("$program")
     done
     [ ${#missing[@]} -eq 0 ] || install_missing "${missing[@]}"
+}
+
+# A Python environment of its own, where cargo clean removes it.
+want_python() {
+    local place=${CARGO_TARGET_DIR:-target}/peers-python
+    [ ! -x "$place/bin/uvicorn" ] || return 0
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install_missing python || return 1
+    say "installing FastAPI and what it needs into $place"
+    python3 -m venv "$place" && "$place/bin/pip" install --quiet --requirement "$here/../benches/peers/requirements.txt"
 }
 
 want_build() {
@@ -146,7 +165,8 @@ install_with_apt() {
             c++-compiler) packages+=(g++ libc6-dev) ;;
             curl) packages+=(curl ca-certificates) ;;
             postgresql) packages+=(postgresql) floors+=("postgresql:$POSTGRES_MIN") ;;
-            slowhttptest | haproxy | valgrind) packages+=("$what") ;;
+            slowhttptest | haproxy | redis-server | valgrind) packages+=("$what") ;;
+            python) packages+=(python3-venv) ;;
             h2load) packages+=(nghttp2-client) ;;
             nginx) packages+=(nginx-light) ;;
             redis) packages+=(redis-server) floors+=("redis-server:$REDIS_MIN") ;;
@@ -171,6 +191,7 @@ install_with_brew() {
         case "$what" in
             c-compiler | c++-compiler) die 'no working C or C++ compiler: run "xcode-select --install", then this again' ;;
             h2load) formulae+=(nghttp2) ;;
+            redis-server) formulae+=(redis) ;;
             postgresql) formulae+=("postgresql@17") ;;
             *) formulae+=("$what") ;;
         esac
