@@ -21,5 +21,6 @@ pub mod revocation;
 pub mod route;
 pub mod secret;
 pub mod session;
+pub mod signature;
 pub mod status_list;
 pub mod token;
