@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod bucket;
 pub mod certificate;
 pub mod client;
 pub mod clock;
