@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-open bench-revocation bench-trickle bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-peers
+.PHONY: help run test check fmt bench bench-cold bench-million bench-open bench-revocation bench-trickle bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-peers
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -42,6 +42,13 @@ fmt: ## format the code
 
 bench: setup ## measure the hot path (criterion)
 	cargo bench --locked --bench hot_path
+
+bench-cold: setup ## measure what a token that was never seen costs besides its signature
+	cargo bench --locked --bench cold
+
+bench-million: setup-test ## measure a gateway with a million sessions and a million revocations beside an empty one
+	cargo build --release --locked
+	cargo bench --locked --bench million
 
 bench-open: setup ## measure how soon 100 of 10 000 open WebSockets close when their session ends
 	cargo bench --locked --bench open_requests
