@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-guard bench-open bench-revocation bench-trickle bench-abuse bench-peers torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-guard setup-peers setup-bench-peers
+.PHONY: help run test check fmt bench bench-cold bench-guard bench-million bench-open bench-revocation bench-trickle bench-abuse bench-peers torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-guard setup-peers setup-bench-peers
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -46,6 +46,13 @@ bench: setup ## measure the hot path (criterion)
 bench-guard: setup-guard ## compare instruction counts with those kept; UPDATE=1 keeps new ones; ONLY=request TOP=40 CALLERS=memcpy
 	cargo bench --locked --bench guard -- $(if $(UPDATE),--update) $(if $(ONLY),--only '$(ONLY)') $(if $(TOP),--top '$(TOP)') \
 	  $(if $(CALLERS),--callers '$(CALLERS)') $(if $(CONNECTIONS),--connections '$(CONNECTIONS)')
+
+bench-cold: setup ## measure what a token that was never seen costs besides its signature
+	cargo bench --locked --bench cold
+
+bench-million: setup-test ## measure a gateway with a million sessions and a million revocations beside an empty one
+	cargo build --release --locked
+	cargo bench --locked --bench million
 
 bench-open: setup ## measure how soon 100 of 10 000 open WebSockets close when their session ends
 	cargo bench --locked --bench open_requests

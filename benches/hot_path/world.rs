@@ -29,6 +29,8 @@ use pingora::http::{RequestHeader, ResponseHeader};
 pub const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
 
 /// The defaults of the configuration.
+/// Forgeries from this machine itself are not counted.
+const CLIENT: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const LIMITS: HeadLimits =
     HeadLimits { max_header_bytes: 32 * 1024, max_headers: 100, max_target_bytes: 8 * 1024 };
 
@@ -215,7 +217,7 @@ impl World {
 
     /// What a gateway asks of every request.
     pub fn admit(&self, request: &CanonicalRequest) -> Result<Admitted, Refused> {
-        self.admission.admit(request, &self.connection)
+        self.admission.admit(request, CLIENT, &self.connection)
     }
 }
 

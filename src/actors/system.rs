@@ -27,7 +27,7 @@ use crate::domain::refresh::RefreshRules;
 use crate::domain::session::EndReason;
 use crate::domain::status_list::StatusLists;
 use crate::domain::token::Parties;
-use crate::live::{Clock, LiveRevocations, TokenCheck, revocations_channel};
+use crate::live::{CheckLimits, Clock, LiveRevocations, TokenCheck, revocations_channel};
 use crate::store::memory::MemoryStore;
 use crate::store::postgres::PostgresStore;
 use crate::store::redis::RedisStore;
@@ -154,7 +154,14 @@ impl AuthSystem {
         let (revocation_publisher, live_revocations) = revocations_channel(settings.revocation.max_staleness);
         let parties =
             Parties { issuer: settings.token.issuer.clone(), audience: settings.token.audience.clone() };
-        let check = TokenCheck::new(parties.clone(), live_keys.clone(), live_revocations.clone(), clock);
+        let limits = CheckLimits {
+            cache_bytes: settings.token.cache_bytes,
+            forged_per_minute: settings.token.forged_per_minute,
+            count_loopback: settings.token.count_loopback,
+            trusted_proxies: settings.server.trusted_proxies.clone(),
+        };
+        let (known, revoked) = (live_keys.clone(), live_revocations.clone());
+        let check = TokenCheck::with_limits(parties.clone(), known, revoked, clock, limits);
         EndReason::OF_SESSIONS.iter().for_each(|reason| metrics.watch_session_ends(reason.as_str()));
         let slots = Slots { accounts: Slot::empty(), sessions: Slot::empty(), keys: Slot::empty() };
         let (fatal_sender, fatal) = watch::channel(false);

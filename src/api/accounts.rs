@@ -152,6 +152,7 @@ fn result_of(error: &AuthError) -> RegistrationResult {
     responses(
         (status = 200, description = "Your account", body = AccountBody),
         (status = 401, description = "No token, or one that is not valid now", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_forged_tokens`: see Retry-After; the token may be good", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`busy`, `unavailable`; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]

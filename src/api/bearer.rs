@@ -1,5 +1,6 @@
 //! Who calls a handler of ours: the bearer token of the request, checked like any route's.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -79,14 +80,15 @@ pub struct Denied {
 /// See [`Denied::undecided`].
 const STALE: &str = "revocations_stale";
 
-/// Judges the credentials of a request, and counts the judgement: the one place, for our own endpoints and for
-/// the routes to services.
+/// Judges the credentials of a request of this client, and counts the judgement: the one place, for our own endpoints
+/// and for the routes to services.
 ///
 /// # Errors
 /// [`Denied`].
 pub fn authenticate(
     check: &TokenCheck,
     metrics: &Metrics,
+    client: IpAddr,
     presented: Presented<&str>,
 ) -> Result<Arc<Verified>, Denied> {
     let (reason, problem, refusal) = match presented {
@@ -96,7 +98,7 @@ pub fn authenticate(
             let problem = Problem::invalid_request("a request may carry one access token");
             ("several_credentials", problem, None)
         }
-        Presented::Bearer(token) => match check.check(token) {
+        Presented::Bearer(token) => match check.check_from(client, token) {
             Ok(verified) if check.revocations().is_fresh(Moment::now()) => {
                 metrics.auth_passed();
                 return Ok(verified);
@@ -110,6 +112,10 @@ pub fn authenticate(
                 metrics.auth_failed(refusal.as_str());
                 let (problem, reason) = (Problem::unavailable(), refusal.as_str());
                 return Err(Denied { problem, reason, refusal: Some(refusal), undecided: None });
+            }
+            // Not a 401: it was not looked at.
+            Err(refusal @ TokenRefusal::TooManyForged) => {
+                (refusal.as_str(), Problem::too_many_forged(), Some(refusal))
             }
             Err(refusal) => (refusal.as_str(), Problem::invalid_token(), Some(refusal)),
         },
@@ -134,7 +140,7 @@ impl FromRequestParts<ApiState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Response> {
         let facts = RequestFacts::from_request_parts(parts, state).await?;
-        authenticate(&state.check, &state.metrics, facts.presented.borrowed())
+        authenticate(&state.check, &state.metrics, facts.client, facts.presented.borrowed())
             .map(Self)
             .map_err(|denied| denied.problem.response(facts.request_id))
     }

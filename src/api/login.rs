@@ -175,7 +175,9 @@ pub(super) fn granted(pair: &TokenPair) -> Response {
 pub fn oauth_error(problem: &Problem) -> Response {
     let (status, error) = match problem.status {
         StatusCode::UNAUTHORIZED => (StatusCode::BAD_REQUEST, "invalid_grant"),
-        StatusCode::SERVICE_UNAVAILABLE => (problem.status, "temporarily_unavailable"),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            (problem.status, "temporarily_unavailable")
+        }
         StatusCode::INTERNAL_SERVER_ERROR => (problem.status, "server_error"),
         _ => (StatusCode::BAD_REQUEST, "invalid_request"),
     };

@@ -49,6 +49,7 @@ pub enum ScopeWord {
         (status = 401, description = "No token, or one that is not valid now", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_forged_tokens`: see Retry-After; the token may be good", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`busy`, `unavailable`: sessions may be alive, the one of the token among them", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -60,7 +61,7 @@ pub async fn logout(State(state): State<ApiState>, facts: RequestFacts, request:
 }
 
 async fn end(state: &ApiState, facts: &RequestFacts, request: Request<Body>) -> Result<(), Problem> {
-    let caller = match authenticate(&state.check, &state.metrics, facts.presented.borrowed()) {
+    let caller = match authenticate(&state.check, &state.metrics, facts.client, facts.presented.borrowed()) {
         Ok(caller) => Ok(Caller(caller)),
         // Whether that matters depends on what is asked.
         Err(Denied { refusal: Some(TokenRefusal::SessionEnded), problem, .. }) => Err(problem),

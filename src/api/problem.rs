@@ -81,6 +81,15 @@ impl Problem {
         }
     }
 
+    /// Too many tokens of this address were forged, and this one, which may be good, is not known yet.
+    pub fn too_many_forged() -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_forged_tokens",
+            "too many forged access tokens came from this address: this one was not looked at; try again",
+        )
+    }
+
     /// Nothing is here.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")

@@ -8,6 +8,8 @@
 //! expired access token of a live session: old tokens lie in old logs, and must not end anything. A client that
 //! wants to end a session later revokes the refresh token.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -15,7 +17,7 @@ use http::header::CACHE_CONTROL;
 use http::{Request, StatusCode};
 use secrecy::ExposeSecret as _;
 
-use super::client_auth::authenticate_client;
+use super::client_auth::{Asker, authenticate_client};
 use super::introspect::refresh_token;
 use super::login::{OAuthErrorBody, oauth_error};
 use super::problem::Problem;
@@ -35,6 +37,7 @@ use crate::domain::token::{TokenRefusal, read_claims};
         (status = 400, description = "`invalid_request`", body = OAuthErrorBody),
         (status = 401, description = "`invalid_client`: credentials were sent and are wrong", body = OAuthErrorBody),
         (status = 415, description = "Not a form", body = OAuthErrorBody),
+        (status = 429, description = "`temporarily_unavailable`: too many forged tokens came from this address, and this one was not looked at", body = OAuthErrorBody),
         (status = 503, description = "`temporarily_unavailable`: the session may be alive; see Retry-After", body = OAuthErrorBody),
     )
 )]
@@ -43,17 +46,19 @@ pub async fn revoke(State(state): State<ApiState>, facts: RequestFacts, request:
         Ok(form) => form.split(),
         Err(answer) => return answer,
     };
-    if let Err(answer) = authenticate_client(&state.issuer.clients, &facts, credentials) {
-        return answer;
-    }
-    match end(&state, token.expose_secret()).await {
+    let from = match authenticate_client(&state.issuer.clients, &facts, credentials) {
+        Ok(Asker::Client) => None,
+        Ok(Asker::Anybody) => Some(facts.client),
+        Err(answer) => return answer,
+    };
+    match end(&state, from, token.expose_secret()).await {
         Ok(()) => (StatusCode::OK, [(CACHE_CONTROL, "no-store")]).into_response(),
         Err(problem) => oauth_error(&problem),
     }
 }
 
-async fn end(state: &ApiState, token: &str) -> Result<(), Problem> {
-    match meant(state, token).await? {
+async fn end(state: &ApiState, from: Option<IpAddr>, token: &str) -> Result<(), Problem> {
+    match meant(state, from, token).await? {
         // Also what has ended: an earlier try may have been refused before every replica could know.
         Some(ask) => Ok(state.auth.revoke(ask).await?),
         None => Ok(()),
@@ -61,8 +66,12 @@ async fn end(state: &ApiState, token: &str) -> Result<(), Problem> {
 }
 
 /// The session that a token stands for.
-async fn meant(state: &ApiState, token: &str) -> Result<Option<Revoke>, Problem> {
-    match state.check.check(token) {
+async fn meant(state: &ApiState, from: Option<IpAddr>, token: &str) -> Result<Option<Revoke>, Problem> {
+    let judged = match from {
+        Some(stranger) => state.check.check_from(stranger, token),
+        None => state.check.check(token),
+    };
+    match judged {
         Ok(verified) => {
             let claims = verified.claims();
             let (account_id, session_id) = (claims.account_id(), claims.session_id());
@@ -72,6 +81,7 @@ async fn meant(state: &ApiState, token: &str) -> Result<Option<Revoke>, Problem>
             let claims = read_claims(token);
             return Ok(claims.map(|claims| Revoke { account_id: claims.sub, session_id: claims.sid }));
         }
+        Err(TokenRefusal::TooManyForged) => return Err(Problem::too_many_forged()),
         Err(refusal) if refusal.is_our_fault() => return Err(Problem::unavailable()),
         Err(_) => {}
     }

@@ -79,6 +79,7 @@ struct ListQuery {
         (status = 200, description = "A page of your sessions", body = SessionsBody),
         (status = 401, description = "No token, or one that is not valid now", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_forged_tokens`: see Retry-After; the token may be good", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`busy`, `unavailable`; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -113,6 +114,7 @@ pub async fn list(
         (status = 204, description = "It has ended"),
         (status = 401, description = "No token, or one that is not valid now", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "`session_not_found`: there is none, or it is not yours", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_forged_tokens`: see Retry-After; the token may be good", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`busy`, `unavailable`: it may be alive", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]

@@ -288,6 +288,13 @@ pub struct TokenSettings {
     /// Seals private keys at rest: base64 of 32 bytes. None: `key-encryption.key` in the data directory,
     /// generated at first start.
     pub key_encryption_key: Option<SecretString>,
+    /// Bytes of memory for tokens that verified, 1 MiB to 1 TiB. Default 32 MiB.
+    pub cache_bytes: u64,
+    /// Forged tokens of one address (of IPv6 one /64) that are looked at in a minute; 0: any number. Default 600. Those
+    /// of `trusted_proxies` are not counted.
+    pub forged_per_minute: u32,
+    /// Whether that holds for loopback addresses too: only when the key was given.
+    pub count_loopback: bool,
 }
 
 /// `[revocation]`

@@ -15,9 +15,11 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use jsonwebtoken::{Algorithm, EncodingKey};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+use super::signature::Verifier;
 
 /// Key material that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +87,7 @@ pub struct SigningKey {
     kid: String,
     algorithm: Algorithm,
     encoding: EncodingKey,
-    decoding: DecodingKey,
+    verifier: Verifier,
     header_segment: String,
     status_list_segment: String,
     /// The public half; none for a shared secret.
@@ -108,7 +110,7 @@ impl SigningKey {
             }
         };
         let mut public = Jwk::from_encoding_key(&encoding, algorithm.jwt()).map_err(|_| bad())?;
-        let decoding = DecodingKey::from_jwk(&public).map_err(|_| bad())?;
+        let verifier = Verifier::from_pkcs8(algorithm, pkcs8).ok_or_else(bad)?;
         let kid = public.thumbprint(ThumbprintHash::SHA256).map_err(|_| bad())?;
         public.common.key_id = Some(kid.clone());
         public.common.public_key_use = Some(PublicKeyUse::Signature);
@@ -118,7 +120,7 @@ impl SigningKey {
             kid,
             algorithm: algorithm.jwt(),
             encoding,
-            decoding,
+            verifier,
             public: Some(public),
         })
     }
@@ -135,7 +137,7 @@ impl SigningKey {
             kid,
             algorithm: Algorithm::HS256,
             encoding: EncodingKey::from_secret(secret),
-            decoding: DecodingKey::from_secret(secret),
+            verifier: Verifier::from_secret(secret),
             public: None,
         }
     }
@@ -165,8 +167,7 @@ impl SigningKey {
 
     /// Whether `signature` (base64url, no padding) is this key's over `message`.
     pub fn verifies(&self, message: &[u8], signature: &str) -> bool {
-        // The library's `false` and its errors (bad base64, bad length) are one answer here.
-        jsonwebtoken::crypto::verify(signature, message, &self.decoding, self.algorithm).unwrap_or(false)
+        self.verifier.verifies(message, signature)
     }
 }
 

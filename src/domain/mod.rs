@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod bucket;
 pub mod certificate;
 pub mod client;
 pub mod clock;
@@ -21,5 +22,6 @@ pub mod revocation;
 pub mod route;
 pub mod secret;
 pub mod session;
+pub mod signature;
 pub mod status_list;
 pub mod token;

@@ -4,6 +4,7 @@
 //! `Admitted`. Unknown path: refused. Path that only some routes take (see [`super::request::Oddity`]): refused
 //! without such a route. Protected route: a token that is valid now, exactly one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -155,7 +156,7 @@ impl Admission {
         }
     }
 
-    /// Judges a request of this connection. On a public route credentials are not looked at: the service is told
+    /// Judges a request that this client sent on this connection. On a public route credentials are not looked at: the service is told
     /// nothing about the caller.
     ///
     /// # Errors
@@ -163,6 +164,7 @@ impl Admission {
     pub fn admit(
         &self,
         request: &CanonicalRequest,
+        client: IpAddr,
         connection: &OpenConnection,
     ) -> Result<Admitted, Refused> {
         let found = self.routes.position(request.path());
@@ -185,17 +187,22 @@ impl Admission {
         };
         let (caller, open) = match (access, route.on_revoke) {
             (Access::Public, _) => (None, None),
-            (Access::Authenticated, OnRevoke::Finish) => (Some(self.caller(request, route)?), None),
+            (Access::Authenticated, OnRevoke::Finish) => (Some(self.caller(request, client, route)?), None),
             (Access::Authenticated, OnRevoke::Close) => {
-                let (caller, open) = connection.open(|| self.caller(request, route))?;
+                let (caller, open) = connection.open(|| self.caller(request, client, route))?;
                 (Some(caller), Some(open))
             }
         };
         Ok(Admitted { route, caller, nobody: Arc::clone(&self.nobody), _open: open })
     }
 
-    fn caller(&self, request: &CanonicalRequest, route: AdmittedRoute) -> Result<Arc<Verified>, Refused> {
-        authenticate(&self.check, &self.metrics, presented(request)).map_err(|denied| Refused {
+    fn caller(
+        &self,
+        request: &CanonicalRequest,
+        client: IpAddr,
+        route: AdmittedRoute,
+    ) -> Result<Arc<Verified>, Refused> {
+        authenticate(&self.check, &self.metrics, client, presented(request)).map_err(|denied| Refused {
             problem: denied.problem,
             reason: denied.reason,
             route: Some(route.position),

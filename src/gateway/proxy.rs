@@ -150,10 +150,11 @@ impl ProxyHttp for Gateway {
             _ if arrival.is_misdirected() => self.refuse(session, arrival, &Refused::misdirected()).await?,
             Ok(true) => self.answer(session, arrival).await?,
             Ok(false) => {
-                let judged = match self.admission.admit(&arrival.request, &connection.open) {
-                    Err(refused) => self.admission.appeal(refused, &connection.open, &self.auth).await,
-                    admitted => admitted,
-                };
+                let judged =
+                    match self.admission.admit(&arrival.request, arrival.client.address, &connection.open) {
+                        Err(refused) => self.admission.appeal(refused, &connection.open, &self.auth).await,
+                        admitted => admitted,
+                    };
                 match judged {
                     Ok(admitted) if admitted.refuses_length(arrival.request.body()) => {
                         self.refuse_length(session, arrival, &admitted).await?

@@ -14,7 +14,7 @@ mod moment;
 mod open;
 mod revocations;
 
-pub use check::{CacheUse, TokenCheck, Verified};
+pub use check::{CacheUse, CheckLimits, TokenCheck, Verified};
 pub use clock::Clock;
 pub use identity::IdentityValues;
 pub use keys::{KeyPublisher, LiveKeys, keys_channel};

@@ -19,6 +19,9 @@ use crate::domain::token::LONGEST_LIFE;
 /// Below this the ring of keys grows long.
 const SHORTEST_SENSIBLE: Duration = Duration::from_hours(1);
 
+/// What an address may cost in signature checks: 25 milliseconds of a processor in a minute. Nobody sends such tokens by mistake.
+const FORGED_PER_MINUTE: u32 = 600;
+
 /// RFC 7518 section 3.2: an HMAC key at least as long as the hash.
 pub(super) const SHORTEST_SECRET: usize = 32;
 
@@ -46,6 +49,8 @@ pub(super) fn read(r: &mut Reader) -> TokenSettings {
     let (refresh_idle_lifetime, refresh_grace) = refresh(r, session_lifetime);
     let (rotate_every, publish_ahead) = rotation(r);
     let key_encryption_key = key_encryption_key(r);
+    let cache_bytes = r.value("token.cache_bytes", "33554432", parse::number(1 << 20..=1 << 40));
+    let forged = r.optional("token.forged_per_minute", parse::number(0..=1_000_000));
     TokenSettings {
         issuer,
         audience,
@@ -58,6 +63,9 @@ pub(super) fn read(r: &mut Reader) -> TokenSettings {
         rotate_every,
         publish_ahead,
         key_encryption_key,
+        cache_bytes,
+        forged_per_minute: forged.unwrap_or(FORGED_PER_MINUTE),
+        count_loopback: forged.is_some(),
     }
 }
 

@@ -228,3 +228,15 @@ fn nought_is_no_bound() {
     let given = Case::new().flag("server.max_connections_per_address", "1000", "--x").load().settings.server;
     assert_eq!((given.max_connections_per_address, given.count_loopback), (Some(1000), true));
 }
+
+#[test]
+fn forgeries_from_loopback_count_only_where_the_bound_is_given() {
+    let bound = |case: Case| {
+        let token = case.load().settings.token;
+        (token.forged_per_minute, token.count_loopback)
+    };
+    assert_eq!(bound(Case::new()), (600, false));
+    for (given, number) in [("600", 600), ("0", 0)] {
+        assert_eq!(bound(Case::new().flag("token.forged_per_minute", given, "--x")), (number, true));
+    }
+}

@@ -1,5 +1,6 @@
 //! What a token says, writing one, judging one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::TokenRefusal;
 use crate::domain::clock::Timestamp;
 use crate::domain::id::{AccountId, SessionId, TokenId};
-use crate::domain::keyring::Keyring;
+use crate::domain::keyring::{Keyring, SigningKey};
 use crate::domain::status_list::StatusReference;
 
 /// Longer tokens are refused before anything is decoded. Ours are about 800 bytes.
@@ -87,24 +88,26 @@ struct Status {
 /// Claims of a token whose signature, shape, issuer, audience and time were found good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedClaims {
-    account_id: AccountId,
-    session_id: SessionId,
+    bearer: VerifiedBearer,
     token_id: TokenId,
     scope: String,
     roles: Vec<String>,
     email: String,
+}
+
+/// The claims that decide: whose the token is, and until when. What is kept of a verified token; its texts are for
+/// the services only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifiedBearer {
+    account_id: AccountId,
+    session_id: SessionId,
     expires_at: Timestamp,
 }
 
 impl VerifiedClaims {
-    /// `sub`.
-    pub fn account_id(&self) -> AccountId {
-        self.account_id
-    }
-
-    /// `sid`.
-    pub fn session_id(&self) -> SessionId {
-        self.session_id
+    /// Those of them that decide.
+    pub fn bearer(&self) -> VerifiedBearer {
+        self.bearer
     }
 
     /// `jti`.
@@ -125,6 +128,18 @@ impl VerifiedClaims {
     /// `email`.
     pub fn email(&self) -> &str {
         &self.email
+    }
+}
+
+impl VerifiedBearer {
+    /// `sub`.
+    pub fn account_id(&self) -> AccountId {
+        self.account_id
+    }
+
+    /// `sid`.
+    pub fn session_id(&self) -> SessionId {
+        self.session_id
     }
 
     /// `exp`, without leeway.
@@ -172,6 +187,32 @@ pub fn mint(grant: &Grant, parties: &Parties, keys: &Keyring) -> Result<String, 
     Ok(token)
 }
 
+/// A text in the form of our tokens, with the header of one of our keys. Nothing of it is verified.
+#[derive(Debug)]
+pub struct Candidate<'a> {
+    message: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+    key: &'a Arc<SigningKey>,
+}
+
+/// Looks at what costs next to nothing, in front of the signature.
+///
+/// # Errors
+/// It is too long, has not three segments, or no key of ours makes such a header.
+pub fn candidate<'a>(token: &'a str, keys: &'a Keyring) -> Result<Candidate<'a>, TokenRefusal> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(TokenRefusal::TooLong);
+    }
+    let (message, signature) = token.rsplit_once('.').ok_or(TokenRefusal::NotAJwt)?;
+    let (header, payload) = message.split_once('.').ok_or(TokenRefusal::NotAJwt)?;
+    if payload.contains('.') {
+        return Err(TokenRefusal::NotAJwt);
+    }
+    let key = keys.key_for_header(header).ok_or(TokenRefusal::UnknownHeader)?;
+    Ok(Candidate { message, payload, signature, key })
+}
+
 /// Checks everything about a token that the token itself can tell.
 ///
 /// # Errors
@@ -182,27 +223,34 @@ pub fn verify(
     keys: &Keyring,
     now: Timestamp,
 ) -> Result<VerifiedClaims, TokenRefusal> {
-    if token.len() > MAX_TOKEN_BYTES {
-        return Err(TokenRefusal::TooLong);
+    candidate(token, keys)?.verify(parties, now)
+}
+
+impl<'a> Candidate<'a> {
+    /// The key that is said to have signed it.
+    pub fn key(&self) -> &'a Arc<SigningKey> {
+        self.key
     }
-    let (message, signature) = token.rsplit_once('.').ok_or(TokenRefusal::NotAJwt)?;
-    let (header, payload) = message.split_once('.').ok_or(TokenRefusal::NotAJwt)?;
-    if payload.contains('.') {
-        return Err(TokenRefusal::NotAJwt);
+
+    /// Checks the signature, and after that what was signed.
+    ///
+    /// # Errors
+    /// The first check that fails. Every [`TokenRefusal::BadSignature`] is from here, and nothing else that was
+    /// not signed by one of our keys gets further.
+    pub fn verify(&self, parties: &Parties, now: Timestamp) -> Result<VerifiedClaims, TokenRefusal> {
+        if !self.key.verifies(self.message.as_bytes(), self.signature) {
+            return Err(TokenRefusal::BadSignature);
+        }
+        let payload = URL_SAFE_NO_PAD.decode(self.payload).map_err(|_| TokenRefusal::BadClaims)?;
+        // As a whole: in members that it ignores, serde takes any bytes.
+        let payload = std::str::from_utf8(&payload).map_err(|_| TokenRefusal::BadClaims)?;
+        // serde takes an array for a struct, member by member; claims are an object (RFC 7519 section 7.2).
+        if !payload.trim_ascii_start().starts_with('{') {
+            return Err(TokenRefusal::BadClaims);
+        }
+        let claims: Claims = serde_json::from_str(payload).map_err(|_| TokenRefusal::BadClaims)?;
+        judge(claims, parties, now)
     }
-    let key = keys.key_for_header(header).ok_or(TokenRefusal::UnknownHeader)?;
-    if !key.verifies(message.as_bytes(), signature) {
-        return Err(TokenRefusal::BadSignature);
-    }
-    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenRefusal::BadClaims)?;
-    // As a whole: in members that it ignores, serde takes any bytes.
-    let payload = std::str::from_utf8(&payload).map_err(|_| TokenRefusal::BadClaims)?;
-    // serde takes an array for a struct, member by member; claims are an object (RFC 7519 section 7.2).
-    if !payload.trim_ascii_start().starts_with('{') {
-        return Err(TokenRefusal::BadClaims);
-    }
-    let claims: Claims = serde_json::from_str(payload).map_err(|_| TokenRefusal::BadClaims)?;
-    judge(claims, parties, now)
 }
 
 /// What stands in a token, for showing it. Judges nothing: only for a token that [`verify`] has accepted.
@@ -227,14 +275,14 @@ fn judge(claims: Claims, parties: &Parties, now: Timestamp) -> Result<VerifiedCl
     if claims.iat > latest_start || claims.nbf.is_some_and(|nbf| nbf > latest_start) {
         return Err(TokenRefusal::NotYetValid);
     }
-    let verified = VerifiedClaims {
+    let bearer = VerifiedBearer {
         account_id: claims.sub,
         session_id: claims.sid,
-        token_id: claims.jti,
-        scope: claims.scope,
-        roles: claims.roles,
-        email: claims.email,
         expires_at: Timestamp::from_unix_millis(claims.exp.saturating_mul(1000)),
     };
-    if verified.is_current(now) { Ok(verified) } else { Err(TokenRefusal::Expired) }
+    if !bearer.is_current(now) {
+        return Err(TokenRefusal::Expired);
+    }
+    let Claims { jti: token_id, scope, roles, email, .. } = claims;
+    Ok(VerifiedClaims { bearer, token_id, scope, roles, email })
 }

@@ -12,8 +12,8 @@ mod refusal;
 mod tests;
 
 pub use access::{
-    CLIENT_ID, Claims, Grant, LEEWAY, LONGEST_LIFE, MAX_TOKEN_BYTES, Parties, VerifiedClaims, mint,
-    read_claims, verify,
+    CLIENT_ID, Candidate, Claims, Grant, LEEWAY, LONGEST_LIFE, MAX_TOKEN_BYTES, Parties, VerifiedBearer,
+    VerifiedClaims, candidate, mint, read_claims, verify,
 };
 pub use header::kid_of_our_form;
 pub use refusal::TokenRefusal;

@@ -148,12 +148,12 @@ fn said(payload: &str, claims: &VerifiedClaims) {
     assert_eq!((said.scope, said.email), (Value::from(claims.scope()), Value::from(claims.email())));
     assert_eq!(said.roles, Value::from(claims.roles().to_vec()));
     let uuid = |value: &Value| value.as_str().and_then(|text| text.parse::<uuid::Uuid>().ok());
-    assert_eq!(uuid(&said.sub).as_ref(), Some(claims.account_id().as_uuid()));
-    assert_eq!(uuid(&said.sid).as_ref(), Some(claims.session_id().as_uuid()));
+    assert_eq!(uuid(&said.sub).as_ref(), Some(claims.bearer().account_id().as_uuid()));
+    assert_eq!(uuid(&said.sid).as_ref(), Some(claims.bearer().session_id().as_uuid()));
     assert_eq!(uuid(&said.jti).as_ref(), Some(claims.token_id().as_uuid()));
     let (now, leeway) = (NOW.unix_seconds(), i64::try_from(LEEWAY.as_secs()).unwrap_or(0));
     let exp = said.exp.as_i64().expect("a time");
-    assert!(exp + leeway > now && exp == claims.expires_at().unix_seconds());
+    assert!(exp + leeway > now && exp == claims.bearer().expires_at().unix_seconds());
     assert!(said.iat.as_i64().is_some_and(|iat| iat <= now + leeway));
     assert!(said.nbf.is_null() || said.nbf.as_i64().is_some_and(|nbf| nbf <= now + leeway));
 }

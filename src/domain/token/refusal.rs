@@ -39,11 +39,14 @@ pub enum TokenRefusal {
     /// It may be of a key that this process has not heard of yet: our fault, not the token's.
     #[error("keys_stale")]
     KeysStale,
+    /// It was not looked at: its sender has sent too many forged ones. It may be good.
+    #[error("too_many_forged")]
+    TooManyForged,
 }
 
 impl TokenRefusal {
     /// Every refusal, for metrics that want all labels from the start.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::TooLong,
         Self::NotAJwt,
         Self::UnknownHeader,
@@ -56,6 +59,7 @@ impl TokenRefusal {
         Self::SessionEnded,
         Self::KeyRetired,
         Self::KeysStale,
+        Self::TooManyForged,
     ];
 
     /// Stable word for logs and metrics.
@@ -73,6 +77,7 @@ impl TokenRefusal {
             Self::SessionEnded => "session_ended",
             Self::KeyRetired => "key_retired",
             Self::KeysStale => "keys_stale",
+            Self::TooManyForged => "too_many_forged",
         }
     }
 

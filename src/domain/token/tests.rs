@@ -63,12 +63,12 @@ fn check(token: &str) -> Result<VerifiedClaims, TokenRefusal> {
 fn a_minted_token_verifies_to_what_was_granted() {
     let token = mint(&grant(), &parties(), &ring()).unwrap();
     let claims = check(&token).unwrap();
-    assert_eq!(claims.account_id(), grant().account_id);
-    assert_eq!(claims.session_id(), grant().session_id);
+    assert_eq!(claims.bearer().account_id(), grant().account_id);
+    assert_eq!(claims.bearer().session_id(), grant().session_id);
     assert_eq!(claims.token_id(), grant().token_id);
     assert_eq!((claims.scope(), claims.email()), ("read", "a@example.org"));
     assert_eq!(claims.roles(), ["admin"]);
-    assert_eq!(claims.expires_at(), grant().expires_at);
+    assert_eq!(claims.bearer().expires_at(), grant().expires_at);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod caps;
 mod chunk_framing;
 mod connections;
 mod credentials;
+mod forgeries;
 mod forwarded;
 mod framing_of_bodies;
 mod front;
