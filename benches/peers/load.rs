@@ -77,24 +77,8 @@ fn wrk(place: &Place, mut command: Command, url: &str, tokens: &Path, seconds: u
     Load { answers: count("answers"), span: Duration::from_micros(count("microseconds")) }
 }
 
-fn loadtest(
-    place: &Place,
-    mut command: Command,
-    url: &str,
-    drive: Drive,
-    tokens: &Path,
-    seconds: u64,
-) -> Load {
-    command.arg(&place.gateward).args([
-        "loadtest",
-        "--url",
-        url,
-        "--json",
-        "--connections",
-        "64",
-        "--threads",
-        "1",
-    ]);
+fn loadtest(mut command: Command, url: &str, drive: Drive, tokens: &Path, seconds: u64) -> Load {
+    command.arg(LOADTEST).args(["loadtest", "--url", url, "--json", "--connections", "64", "--threads", "1"]);
     command.args(["--warm-up", "0s", "--duration", &format!("{seconds}s")]);
     match drive {
         Drive::Public => command.args(["--mix", "absent=1", "--expect-public"]),
