@@ -14,6 +14,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
 use super::AuthError;
+use super::hash_gate::HashLoad;
 use crate::domain::password::{Password, PasswordPolicy};
 use crate::domain::password_hash::{PasswordHash, StoredHash, Verdict};
 use crate::telemetry::HashResult;
@@ -67,6 +68,8 @@ pub struct HashPlan {
     pub threads: usize,
     /// Work that may wait.
     pub queue: usize,
+    /// Told how long hashes take.
+    pub load: Arc<HashLoad>,
 }
 
 /// The actor: owns the threads.
@@ -155,7 +158,9 @@ fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) 
         // A panic in a library drops the reply, which its caller sees; the thread lives on.
         let count = || {
             metrics.hash_queue_length.dec();
-            metrics.hash_took(started.elapsed());
+            let took = started.elapsed();
+            plan.load.took(took);
+            metrics.hash_took(took);
             metrics.hash_job(HashResult::Done);
         };
         if catch_unwind(AssertUnwindSafe(|| work_on(plan, work, count))).is_err() {

@@ -35,6 +35,7 @@ use crate::domain::token::{TokenRefusal, read_claims};
         (status = 400, description = "`invalid_request`", body = OAuthErrorBody),
         (status = 401, description = "`invalid_client`: credentials were sent and are wrong", body = OAuthErrorBody),
         (status = 415, description = "Not a form", body = OAuthErrorBody),
+        (status = 429, description = "`temporarily_unavailable`: too many attempts; see Retry-After", body = OAuthErrorBody),
         (status = 503, description = "`temporarily_unavailable`: the session may be alive; see Retry-After", body = OAuthErrorBody),
     )
 )]
@@ -43,7 +44,7 @@ pub async fn revoke(State(state): State<ApiState>, facts: RequestFacts, request:
         Ok(form) => form.split(),
         Err(answer) => return answer,
     };
-    if let Err(answer) = authenticate_client(&state.issuer.clients, &facts, credentials) {
+    if let Err(answer) = authenticate_client(&state, &facts, credentials) {
         return answer;
     }
     match end(&state, token.expose_secret()).await {
