@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-open bench-revocation bench-trickle bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-peers
+.PHONY: help run test check fmt bench bench-flood bench-open bench-revocation bench-trickle bench-abuse torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-peers
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -42,6 +42,9 @@ fmt: ## format the code
 
 bench: setup ## measure the hot path (criterion)
 	cargo bench --locked --bench hot_path
+
+bench-flood: setup ## measure logins at 20 times capacity and protected requests beside them; SECONDS=20
+	GATEWARD_BENCH_SECONDS=$(or $(SECONDS),20) cargo bench --locked --bench login_flood
 
 bench-open: setup ## measure how soon 100 of 10 000 open WebSockets close when their session ends
 	cargo bench --locked --bench open_requests

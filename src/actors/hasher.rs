@@ -2,7 +2,8 @@
 //!
 //! The threads are fewer than the cores, so that a flood of logins leaves the proxy room. Work waits in a
 //! bounded queue; a full one is [`AuthError::Busy`] at once. Before each hash a thread looks whether
-//! anybody still waits for it.
+//! anybody still waits for it. On Linux they give way to all other threads of the process and the machine
+//! ([`NICENESS`]): what is left of a core is enough for hashes, and a request never waits for one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -95,9 +96,10 @@ impl Actor for Hasher {
         let work = Arc::new(Mutex::new(work));
         for number in 0..plan.threads {
             let (plan, work, metrics) = (plan.clone(), Arc::clone(&work), Arc::clone(&metrics));
-            std::thread::Builder::new()
-                .name(format!("gateward-hash-{number}"))
-                .spawn(move || serve(&plan, &work, &metrics))?;
+            std::thread::Builder::new().name(format!("gateward-hash-{number}")).spawn(move || {
+                give_way(number);
+                serve(&plan, &work, &metrics);
+            })?;
         }
         Ok(HasherState { queue, metrics })
     }
@@ -143,6 +145,27 @@ impl HashWork {
         }
     }
 }
+
+/// Nice value of a hash thread. Against a thread at 0 that wants the same core it gets a tenth, not nothing: logins
+/// are slow then, and still come to an end.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// Lowers the priority of the calling thread, which needs no privilege. On Linux, and there alone, "the calling process"
+/// is the calling thread.
+#[cfg(target_os = "linux")]
+fn give_way(number: usize) {
+    // One of them says it for all.
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS)
+        && number == 0
+    {
+        tracing::warn!(%error, "hash threads keep the priority of the others");
+    }
+}
+
+/// Elsewhere it would lower the whole process.
+#[cfg(not(target_os = "linux"))]
+const fn give_way(_: usize) {}
 
 fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) {
     loop {

@@ -31,8 +31,8 @@ pub struct Problem {
     challenge: Option<&'static str>,
     /// `Allow`, for 405.
     allow: Option<&'static str>,
-    /// `Retry-After`, for 429 and 503.
-    retry_after: Duration,
+    /// `Retry-After` in seconds, for 429 and 503.
+    retry_after: u32,
 }
 
 /// The body of a problem.
@@ -60,7 +60,7 @@ impl Problem {
             detail: detail.into(),
             challenge: None,
             allow: None,
-            retry_after: AuthError::RETRY_AFTER,
+            retry_after: whole_seconds(AuthError::RETRY_AFTER),
         }
     }
 
@@ -148,7 +148,7 @@ impl Problem {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(self.retry_after)));
+            headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after));
         }
         headers
     }
@@ -178,8 +178,9 @@ impl Problem {
 }
 
 /// Rounded up: whoever waits for so long has waited long enough.
-fn whole_seconds(span: Duration) -> u64 {
-    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
+fn whole_seconds(span: Duration) -> u32 {
+    let seconds = span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0));
+    u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
 }
 
 /// The reason code of an answer, for the log line of its request.
@@ -219,7 +220,7 @@ impl From<AuthError> for Problem {
             }
             AuthError::AccountGone | AuthError::SessionEnded => Self::invalid_token(),
             AuthError::TooManyAttempts(wait) => Self {
-                retry_after: *wait,
+                retry_after: whole_seconds(*wait),
                 ..Self::new(
                     StatusCode::TOO_MANY_REQUESTS,
                     "too_many_attempts",

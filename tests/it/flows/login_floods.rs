@@ -146,7 +146,7 @@ both_kinds!(
         too_many(sent(app.login_from(&stranger(3), &email, WRONG)).await).await;
         for path in ["/auth/login", "/auth/token"] {
             let fields = [("grant_type", "password"), ("username", email.as_str()), ("password", WRONG)];
-            let form = app.from_address(&stranger(4), reqwest::Method::POST, path).form(&fields);
+            let form = app.request_from(&stranger(4), reqwest::Method::POST, path).form(&fields);
             let answer = sent(form).await;
             assert_eq!(answer.status(), 429, "{path}");
             let wait: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();

@@ -10,6 +10,7 @@ mod durability;
 mod ending_outage;
 mod forged_claims;
 mod forged_tokens;
+mod hash_queue;
 mod introspection;
 mod key_rotation;
 mod login;

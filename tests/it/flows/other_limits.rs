@@ -17,7 +17,7 @@ both_kinds!(
         let (taken, _) = app.new_person().await;
         let register = |address: &str, email: &str, password: &str| {
             let body = json!({"email": email, "password": password});
-            sent(app.from_address(address, Method::POST, "/auth/register").json(&body))
+            sent(app.request_from(address, Method::POST, "/auth/register").json(&body))
         };
         // A mistake in the form costs nothing.
         for _ in 0..5 {
@@ -81,7 +81,7 @@ both_kinds!(
         }
         too_many(app.try_refresh(unknown).await).await;
         assert_eq!(app.counted("gateward_refreshes_total{result=\"too_many\"}").await, 1);
-        let elsewhere = app.from_address(HOME, Method::POST, "/auth/refresh");
+        let elsewhere = app.request_from(HOME, Method::POST, "/auth/refresh");
         let elsewhere = elsewhere.json(&json!({"refresh_token": pair.refresh}));
         assert_eq!(sent(elsewhere).await.status(), 200);
     }
@@ -105,7 +105,7 @@ both_kinds!(
             assert_eq!(answer.status(), 429);
             assert!(answer.headers().contains_key("retry-after"));
         }
-        let elsewhere = app.from_address(HOME, Method::POST, "/auth/introspect").form(&[("token", "x")]);
+        let elsewhere = app.request_from(HOME, Method::POST, "/auth/introspect").form(&[("token", "x")]);
         assert_eq!(sent(elsewhere.basic_auth(CLIENT_ID, Some(CLIENT_SECRET))).await.status(), 200);
     }
 );

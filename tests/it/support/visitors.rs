@@ -15,14 +15,14 @@ pub fn limited(limits: &str) -> String {
 
 impl TestApp {
     /// A request from this address.
-    pub fn from_address(&self, address: &str, method: Method, path: &str) -> RequestBuilder {
+    pub fn request_from(&self, address: &str, method: Method, path: &str) -> RequestBuilder {
         self.request(method, path).header("x-forwarded-for", address)
     }
 
     /// A login from this address.
     pub fn login_from(&self, address: &str, email: &str, password: &str) -> RequestBuilder {
         let body = json!({"email": email, "password": password});
-        self.from_address(address, Method::POST, "/auth/login").json(&body)
+        self.request_from(address, Method::POST, "/auth/login").json(&body)
     }
 
     /// Logs in from there; the status.
