@@ -44,9 +44,8 @@ const WRONG: &str = "velvet-Harbour-40-tundra";
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 fn main() {
-    let setting = |name: &str, default: u64| {
-        std::env::var(name).map_or(default, |text| text.parse().unwrap())
-    };
+    let setting =
+        |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let span = Duration::from_secs(setting("GATEWARD_BENCH_SECONDS", 20));
     let cost = setting("GATEWARD_BENCH_COST", 12);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -29,6 +29,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The buckets.
 pub struct Attempts {
     shared: Arc<dyn SharedStore>,
+    /// Whether the shared store is another process, which may be away.
+    shared_may_fail: bool,
     local: MemoryBuckets,
     limits: Limits,
     keys: AttemptKeys,
@@ -70,13 +72,14 @@ impl Attempts {
     /// With all buckets full but those that the shared store knows better.
     pub fn new(
         shared: Arc<dyn SharedStore>,
+        shared_may_fail: bool,
         limits: Limits,
         keys: AttemptKeys,
         metrics: Arc<Metrics>,
     ) -> Self {
         BucketKind::ALL.iter().for_each(|kind| metrics.watch_attempts(kind.as_str()));
         let (local, out_until) = (MemoryBuckets::new(LOCAL_CAPACITY), Mutex::new(None));
-        Self { shared, local, limits, keys, metrics, out_until }
+        Self { shared, shared_may_fail, local, limits, keys, metrics, out_until }
     }
 
     /// Charges a login.
@@ -154,11 +157,12 @@ impl Attempts {
             ) => attempt.undone(known),
         };
         // Places are remembered here as well: they are known while the shared store is away.
-        let here = match local {
-            true => settlement.clone(),
-            false => Settlement { refunds: Vec::new(), remember: settlement.remember },
-        };
-        self.local.settle(&here, Instant::now());
+        if local {
+            self.local.settle(&settlement, Instant::now());
+        } else if self.shared_may_fail {
+            let here = Settlement { refunds: Vec::new(), remember: settlement.remember };
+            self.local.settle(&here, Instant::now());
+        }
         let empty = settlement.refunds.iter().all(|(_, units)| *units == 0) && settlement.remember.is_none();
         if !local && !empty && self.shared_may_answer() {
             let settled = self.shared.settle(&settlement).await;

@@ -146,17 +146,21 @@ impl HashWork {
     }
 }
 
-/// Nice value of a hash thread. Against a thread at 0 that wants the same core it gets a tenth, not nothing: logins
-/// are slow then, and still come to an end.
+/// How much nicer a hash thread is than the others. Against one of them that wants the same core it gets a quarter, not
+/// nothing: with a service or a database at work on the same machine logins are slower, and come to an end.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 5;
+/// The nicest there is.
+#[cfg(target_os = "linux")]
+const NICEST: i32 = 19;
 
 /// Lowers the priority of the calling thread, which needs no privilege. On Linux, and there alone, "the calling process"
 /// is the calling thread.
 #[cfg(target_os = "linux")]
 fn give_way(number: usize) {
     // One of them says it for all.
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS)
+    let nicer = rustix::process::getpriority_process(None).map(|nice| (nice + NICENESS).min(NICEST));
+    if let Err(error) = nicer.and_then(|nice| rustix::process::setpriority_process(None, nice))
         && number == 0
     {
         tracing::warn!(%error, "hash threads keep the priority of the others");
@@ -179,10 +183,13 @@ fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) 
         #[expect(clippy::disallowed_methods, reason = "measures a duration for a metric")]
         let started = Instant::now();
         // A panic in a library drops the reply, which its caller sees; the thread lives on.
-        let count = || {
+        let count = |hashed: bool| {
             metrics.hash_queue_length.dec();
             let took = started.elapsed();
-            plan.load.took(took);
+            // A password that was judged and not hashed says nothing of how long hashes take.
+            if hashed {
+                plan.load.took(took);
+            }
             metrics.hash_took(took);
             metrics.hash_job(HashResult::Done);
         };
@@ -194,16 +201,16 @@ fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) 
 }
 
 /// `count` comes before the reply: whoever has the reply finds it counted.
-fn work_on(plan: &HashPlan, work: HashWork, count: impl FnOnce()) {
+fn work_on(plan: &HashPlan, work: HashWork, count: impl FnOnce(bool)) {
     match work {
         HashWork::New { password, context, salt, reply } => {
             let outcome = judge_and_hash(plan, &password, &context, salt);
-            count();
+            count(outcome.is_ok());
             drop(reply.send(outcome));
         }
         HashWork::Verify { password, stored, salt, reply } => {
             let outcome = check(plan, &password, stored, salt);
-            count();
+            count(true);
             drop(reply.send(outcome));
         }
     }

@@ -161,8 +161,13 @@ impl AuthSystem {
         let slots = Slots { accounts: Slot::empty(), sessions: Slot::empty(), keys: Slot::empty() };
         let (fatal_sender, fatal) = watch::channel(false);
         let attempt_keys = keys::attempt_keys(&settings.token, &settings.server.data_dir)?;
-        let attempts =
-            Arc::new(Attempts::new(Arc::clone(&shared), settings.limits, attempt_keys, Arc::clone(&metrics)));
+        let attempts = Arc::new(Attempts::new(
+            Arc::clone(&shared),
+            feed.is_some(),
+            settings.limits,
+            attempt_keys,
+            Arc::clone(&metrics),
+        ));
         let load = Arc::new(HashLoad::new(settings.password.hash_threads));
         let workshop = Arc::new(Workshop {
             attempts: Arc::clone(&attempts),

@@ -65,11 +65,11 @@ pub fn authenticate_client(
     facts: &RequestFacts,
     form: FormCredentials,
 ) -> Result<Asker, Response> {
-    let tried = state.auth.try_secret(facts.client).map_err(|error| oauth_error(&error.into()))?;
     let judged = judge_client(&state.issuer.clients, facts, form);
-    // Only wrong secrets are charged.
-    if !judged.as_ref().is_err_and(|answer| answer.status() == StatusCode::UNAUTHORIZED) {
-        tried.was_right();
+    if judged.as_ref().is_err_and(|answer| answer.status() == StatusCode::UNAUTHORIZED) {
+        // Only wrong ones are charged, and refused: they are too long to be guessed, and a client of ours is not to
+        // suffer from somebody behind its address.
+        state.auth.try_secret(facts.client).map_err(|error| oauth_error(&error.into()))?;
     }
     judged
 }

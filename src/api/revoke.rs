@@ -8,6 +8,8 @@
 //! expired access token of a live session: old tokens lie in old logs, and must not end anything. A client that
 //! wants to end a session later revokes the refresh token.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -47,14 +49,14 @@ pub async fn revoke(State(state): State<ApiState>, facts: RequestFacts, request:
     if let Err(answer) = authenticate_client(&state, &facts, credentials) {
         return answer;
     }
-    match end(&state, token.expose_secret()).await {
+    match end(&state, facts.client, token.expose_secret()).await {
         Ok(()) => (StatusCode::OK, [(CACHE_CONTROL, "no-store")]).into_response(),
         Err(problem) => oauth_error(&problem),
     }
 }
 
-async fn end(state: &ApiState, token: &str) -> Result<(), Problem> {
-    match meant(state, token).await? {
+async fn end(state: &ApiState, address: IpAddr, token: &str) -> Result<(), Problem> {
+    match meant(state, address, token).await? {
         // Also what has ended: an earlier try may have been refused before every replica could know.
         Some(ask) => Ok(state.auth.revoke(ask).await?),
         None => Ok(()),
@@ -62,7 +64,7 @@ async fn end(state: &ApiState, token: &str) -> Result<(), Problem> {
 }
 
 /// The session that a token stands for.
-async fn meant(state: &ApiState, token: &str) -> Result<Option<Revoke>, Problem> {
+async fn meant(state: &ApiState, address: IpAddr, token: &str) -> Result<Option<Revoke>, Problem> {
     match state.check.check(token) {
         Ok(verified) => {
             let claims = verified.claims();
@@ -79,6 +81,11 @@ async fn meant(state: &ApiState, token: &str) -> Result<Option<Revoke>, Problem>
     // A refusal counts only from a gateway that knows: else the answer would be a 200 for nothing.
     state.issuer.status_lists.fresh()?;
     // One that was used already counts, too: who holds it could end the session by using it again.
+    // Anybody may ask, and each unknown one costs a look into the store.
+    let tried = state.auth.try_secret(address)?;
     let known = refresh_token(state, token).await?;
+    if known.is_some() {
+        tried.was_right();
+    }
     Ok(known.map(|facts| Revoke { account_id: facts.account_id, session_id: facts.session_id }))
 }

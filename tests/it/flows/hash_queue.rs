@@ -81,6 +81,7 @@ async fn hash_threads_give_way_to_all_others() {
         let is_hash = start.contains("(gateward-hash");
         if is_hash { &mut hashing } else { &mut others }.push(nice);
     }
-    assert_eq!(hashing, [10, 10]);
-    assert!(others.len() > 3 && others.iter().all(|nice| *nice == 0), "{others:?}");
+    let usual = others[0];
+    assert!(others.len() > 3 && others.iter().all(|nice| *nice == usual), "{others:?}");
+    assert_eq!(hashing, [(usual + 5).min(19); 2]);
 }
