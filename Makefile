@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench bench-cold bench-guard bench-million bench-open bench-revocation bench-trickle bench-abuse bench-peers torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-guard setup-peers setup-bench-peers
+.PHONY: help run test check fmt bench bench-cold bench-flood bench-guard bench-million bench-open bench-revocation bench-trickle bench-abuse bench-peers torture-peers tls-dev model fuzz clean setup setup-test setup-fuzz setup-abuse setup-guard setup-peers setup-bench-peers
 
 # Some environments (containers, service managers) start without HOME; cargo may be installed but not in PATH.
 ifndef HOME
@@ -53,6 +53,9 @@ bench-cold: setup ## measure what a token that was never seen costs besides its 
 bench-million: setup-test ## measure a gateway with a million sessions and a million revocations beside an empty one
 	cargo build --release --locked
 	cargo bench --locked --bench million
+
+bench-flood: setup ## measure logins at 20 times capacity and protected requests beside them; SECONDS=20
+	GATEWARD_BENCH_SECONDS=$(or $(SECONDS),20) cargo bench --locked --bench login_flood
 
 bench-open: setup ## measure how soon 100 of 10 000 open WebSockets close when their session ends
 	cargo bench --locked --bench open_requests

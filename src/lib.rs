@@ -35,8 +35,9 @@
 //! # The way of a login
 //!
 //! Same edge; `/auth/*` goes to the [`api`] router in process. A handler turns the body into checked types and
-//! calls [`actors::AuthHandle`], which takes a permit or answers 503 at once. A job looks the account up, has
-//! the password checked in the hash pool (unknown people cost the same), commits the session, mints the token.
+//! calls [`actors::AuthHandle`], which takes a permit or answers 503 at once. A job charges the
+//! attempt to its buckets ([`domain::attempts`]; one too many is a 429), looks the account up, has the password checked
+//! in the hash pool (unknown people cost the same), commits the session, mints the token.
 //!
 //! # The way of a refresh
 //!

@@ -87,6 +87,15 @@ impl Actor for Accounts {
 }
 
 async fn register(shop: &Workshop, ask: Registration) -> Result<Account, AuthError> {
+    let Some(address) = ask.address else { return admitted_registration(shop, ask).await };
+    let admitted = shop.attempts.registration(address).await?;
+    let outcome = admitted_registration(shop, ask).await;
+    shop.attempts.settle(admitted, &outcome).await;
+    outcome
+}
+
+/// A registration that may be tried.
+async fn admitted_registration(shop: &Workshop, ask: Registration) -> Result<Account, AuthError> {
     // An account that cannot be stored is not worth a hash; and whoever asks learns of an outage at once, not
     // behind a queue of hashes.
     shop.durable.ping().await?;

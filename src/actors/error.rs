@@ -29,6 +29,9 @@ pub enum AuthError {
     /// The session of a token that verified has ended.
     #[error("the session has ended")]
     SessionEnded,
+    /// Tried too often; nothing was looked at. It may be tried again after this long.
+    #[error("too many attempts")]
+    TooManyAttempts(Duration),
     /// All permits are taken; nothing was started.
     #[error("busy")]
     Busy,
@@ -54,6 +57,7 @@ impl AuthError {
             Self::WrongPassword => "wrong_password",
             Self::AccountGone => "account_gone",
             Self::SessionEnded => "session_ended",
+            Self::TooManyAttempts(_) => "too_many_attempts",
             Self::Busy => "busy",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",

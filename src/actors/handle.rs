@@ -1,5 +1,6 @@
 //! The door to the actors: takes the permit, sends, waits for the answer.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::AuthError;
 use super::accounts::AccountsMessage;
+use super::attempts::{Attempts, SecretTry};
+use super::hash_gate::HashGate;
 use super::job::{Job, Pending};
 use super::keys::{KeyRefusal, KeysMessage, ListedKey, RetireKey, RotateKey};
 use super::mint::Mint;
@@ -34,7 +37,7 @@ const STORE_DEADLINE: Duration = Duration::from_secs(3);
 pub(super) const DISABLE_DEADLINE: Duration = Duration::from_secs(60);
 /// Deadline of minting tokens, some of which take long to sign (RS256).
 const MINT_DEADLINE: Duration = Duration::from_secs(15);
-/// Deadline of calls with a password hash in them: the queue may be full of them.
+/// Deadline of calls with a password hash in them: longer than `password.hash_wait` may be.
 const HASH_DEADLINE: Duration = Duration::from_secs(15);
 /// How long to look for the successor of an actor that just stopped, and how often.
 const SUCCESSOR: (u32, Duration) = (40, Duration::from_millis(5));
@@ -43,7 +46,8 @@ const SUCCESSOR: (u32, Duration) = (40, Duration::from_millis(5));
 #[derive(Clone)]
 pub struct AuthHandle {
     pub(super) slots: Slots,
-    hash_permits: Arc<Semaphore>,
+    hash_gate: HashGate,
+    attempts: Arc<Attempts>,
     store_permits: Arc<Semaphore>,
     confirm_permits: Arc<Semaphore>,
     refresh_permits: Arc<Semaphore>,
@@ -55,14 +59,16 @@ pub struct AuthHandle {
 impl AuthHandle {
     pub(super) fn new(
         slots: Slots,
-        hash_queue: usize,
+        hash_gate: HashGate,
+        attempts: Arc<Attempts>,
         durable: Arc<dyn DurableStore>,
         shared: Arc<dyn SharedStore>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             slots,
-            hash_permits: Arc::new(Semaphore::new(hash_queue)),
+            hash_gate,
+            attempts,
             store_permits: Arc::new(Semaphore::new(STORE_PERMITS)),
             confirm_permits: Arc::new(Semaphore::new(CONFIRM_PERMITS)),
             refresh_permits: Arc::new(Semaphore::new(STORE_PERMITS)),
@@ -75,7 +81,7 @@ impl AuthHandle {
     /// Makes an account.
     ///
     /// # Errors
-    /// [`AuthError::EmailTaken`], [`AuthError::WeakPassword`], or a fault of ours.
+    /// [`AuthError::EmailTaken`], [`AuthError::WeakPassword`], [`AuthError::TooManyAttempts`], or a fault of ours.
     pub async fn register(&self, ask: Registration) -> Result<Account, AuthError> {
         let (job, pending) = self.hash_job(ask)?;
         reach(&self.slots.accounts, AccountsMessage::Register(job), pending).await
@@ -84,10 +90,18 @@ impl AuthHandle {
     /// Checks a password, begins a session and mints its first tokens.
     ///
     /// # Errors
-    /// [`AuthError::InvalidCredentials`], or a fault of ours.
+    /// [`AuthError::InvalidCredentials`], [`AuthError::TooManyAttempts`], or a fault of ours.
     pub async fn login(&self, ask: Login) -> Result<TokenPair, AuthError> {
         let (job, pending) = self.hash_job(ask)?;
         reach(&self.slots.sessions, SessionsMessage::Login(job), pending).await
+    }
+
+    /// Charges an address for a token or client secret that is about to be looked up.
+    ///
+    /// # Errors
+    /// [`AuthError::TooManyAttempts`].
+    pub fn try_secret(&self, address: IpAddr) -> Result<SecretTry<'_>, AuthError> {
+        self.attempts.secret(address)
     }
 
     /// Hands a refresh token over to its successor. Asking again within the grace, after a lost answer or a fault
@@ -277,8 +291,7 @@ impl AuthHandle {
         Ask: Send + 'static,
         Answer: Send + 'static,
     {
-        let permit =
-            permit(&self.hash_permits).inspect_err(|_| self.metrics.hash_job(HashResult::Rejected))?;
+        let permit = self.hash_gate.enter().inspect_err(|_| self.metrics.hash_job(HashResult::Rejected))?;
         Ok(Job::new(ask, permit, limit))
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The threads are fewer than the cores, so that a flood of logins leaves the proxy room. Work waits in a
 //! bounded queue; a full one is [`AuthError::Busy`] at once. Before each hash a thread looks whether
-//! anybody still waits for it.
+//! anybody still waits for it. On Linux they give way to all other threads of the process and the machine
+//! ([`NICENESS`]): what is left of a core is enough for hashes, and a request never waits for one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
 use super::AuthError;
+use super::hash_gate::HashLoad;
 use crate::domain::password::{Password, PasswordPolicy};
 use crate::domain::password_hash::{PasswordHash, StoredHash, Verdict};
 use crate::telemetry::HashResult;
@@ -67,6 +69,8 @@ pub struct HashPlan {
     pub threads: usize,
     /// Work that may wait.
     pub queue: usize,
+    /// Told how long hashes take.
+    pub load: Arc<HashLoad>,
 }
 
 /// The actor: owns the threads.
@@ -92,9 +96,10 @@ impl Actor for Hasher {
         let work = Arc::new(Mutex::new(work));
         for number in 0..plan.threads {
             let (plan, work, metrics) = (plan.clone(), Arc::clone(&work), Arc::clone(&metrics));
-            std::thread::Builder::new()
-                .name(format!("gateward-hash-{number}"))
-                .spawn(move || serve(&plan, &work, &metrics))?;
+            std::thread::Builder::new().name(format!("gateward-hash-{number}")).spawn(move || {
+                give_way(number);
+                serve(&plan, &work, &metrics);
+            })?;
         }
         Ok(HasherState { queue, metrics })
     }
@@ -141,6 +146,31 @@ impl HashWork {
     }
 }
 
+/// How much nicer a hash thread is than the others. Against one of them that wants the same core it gets a quarter, not
+/// nothing: with a service or a database at work on the same machine logins are slower, and come to an end.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
+/// The nicest there is.
+#[cfg(target_os = "linux")]
+const NICEST: i32 = 19;
+
+/// Lowers the priority of the calling thread, which needs no privilege. On Linux, and there alone, "the calling process"
+/// is the calling thread.
+#[cfg(target_os = "linux")]
+fn give_way(number: usize) {
+    // One of them says it for all.
+    let nicer = rustix::process::getpriority_process(None).map(|nice| (nice + NICENESS).min(NICEST));
+    if let Err(error) = nicer.and_then(|nice| rustix::process::setpriority_process(None, nice))
+        && number == 0
+    {
+        tracing::warn!(%error, "hash threads keep the priority of the others");
+    }
+}
+
+/// Elsewhere it would lower the whole process.
+#[cfg(not(target_os = "linux"))]
+const fn give_way(_: usize) {}
+
 fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) {
     loop {
         let next = queue.lock().recv();
@@ -153,9 +183,14 @@ fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) 
         #[expect(clippy::disallowed_methods, reason = "measures a duration for a metric")]
         let started = Instant::now();
         // A panic in a library drops the reply, which its caller sees; the thread lives on.
-        let count = || {
+        let count = |hashed: bool| {
             metrics.hash_queue_length.dec();
-            metrics.hash_took(started.elapsed());
+            let took = started.elapsed();
+            // A password that was judged and not hashed says nothing of how long hashes take.
+            if hashed {
+                plan.load.took(took);
+            }
+            metrics.hash_took(took);
             metrics.hash_job(HashResult::Done);
         };
         if catch_unwind(AssertUnwindSafe(|| work_on(plan, work, count))).is_err() {
@@ -166,16 +201,16 @@ fn serve(plan: &HashPlan, queue: &Mutex<Receiver<HashWork>>, metrics: &Metrics) 
 }
 
 /// `count` comes before the reply: whoever has the reply finds it counted.
-fn work_on(plan: &HashPlan, work: HashWork, count: impl FnOnce()) {
+fn work_on(plan: &HashPlan, work: HashWork, count: impl FnOnce(bool)) {
     match work {
         HashWork::New { password, context, salt, reply } => {
             let outcome = judge_and_hash(plan, &password, &context, salt);
-            count();
+            count(outcome.is_ok());
             drop(reply.send(outcome));
         }
         HashWork::Verify { password, stored, salt, reply } => {
             let outcome = check(plan, &password, stored, salt);
-            count();
+            count(true);
             drop(reply.send(outcome));
         }
     }

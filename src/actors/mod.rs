@@ -11,11 +11,13 @@
 //! - The stores are owned by the supervisor and lent to its children; nobody else has them.
 
 mod accounts;
+mod attempts;
 mod audit;
 mod ending;
 mod error;
 mod grant;
 mod handle;
+mod hash_gate;
 mod hasher;
 mod job;
 mod keys;
@@ -34,6 +36,7 @@ mod supervisor;
 mod system;
 mod workshop;
 
+pub use attempts::SecretTry;
 pub use ending::{AccountDeletion, Logout, LogoutScope, PasswordChange, Principal, Renaming, SessionPage};
 pub use error::AuthError;
 pub use handle::AuthHandle;

@@ -74,6 +74,8 @@ pub fn first_token(
 
 /// Has the store judge the token, and does what follows.
 pub async fn refresh(shop: &Arc<Workshop>, ask: Refresh) -> Result<TokenPair, AuthError> {
+    let tried =
+        shop.attempts.secret(ask.address).inspect_err(|_| shop.metrics.refresh(RefreshResult::TooMany))?;
     let Ok(turn) = tokio::time::timeout(TURN_WITHIN, shop.refresh_turns.acquire()).await else {
         shop.metrics.refresh(RefreshResult::Busy);
         return Err(AuthError::Busy);
@@ -96,12 +98,16 @@ pub async fn refresh(shop: &Arc<Workshop>, ask: Refresh) -> Result<TokenPair, Au
     let refreshed = shop.durable.refresh(&presented).await;
     drop(turn);
     shop.metrics.refresh(refreshed.as_ref().map_or(RefreshResult::Error, result));
+    // Only a token that was never handed out counts: whoever has one of ours may try it as often as they like.
+    if !matches!(refreshed, Ok(Refreshed::Refused { refusal: RefreshRefusal::Unknown, .. })) {
+        tried.was_right();
+    }
     match refreshed? {
         Refreshed::Granted { record, nonce, turn: _ } => {
             // No scope: a login grants none. Roles and address are those of the account as it is now.
             let lifetime = shop.access_lifetime;
             let access = grant(shop, &record.account, &record.session, lifetime, String::new(), now)?;
-            Ok(TokenPair { access, refresh_token: ask.token.successor(&nonce) })
+            Ok(TokenPair { access, refresh_token: ask.token.successor(&nonce), device_cookie: None })
         }
         Refreshed::Reused { account_id, session_id, ended } => {
             let address = presented.note.address.unwrap_or_default();
@@ -188,17 +194,25 @@ mod tests {
         system
             .run(async {
                 let roles = Vec::new();
-                let ask = Registration { email: email(), password: password(), name: None, roles };
+                let ask =
+                    Registration { email: email(), password: password(), name: None, roles, address: None };
                 handle.register(ask).await
             })
             .unwrap()
             .unwrap();
-        let ask = Login { email: Some(email()), password: password(), client: ClientFacts::default() };
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let ask = Login {
+            email: Some(email()),
+            password: password(),
+            address,
+            device_cookie: None,
+            session: None,
+            client: ClientFacts::default(),
+        };
         let pair = system.run(handle.login(ask)).unwrap().unwrap();
         let stranger = RefreshTokenText::from_random([7; 32]);
         assert_eq!(standings([&pair.refresh_token, &stranger]), [Some(Standing::Live), None]);
 
-        let address = IpAddr::from([127, 0, 0, 1]);
         let ask = Refresh { token: copy(&pair.refresh_token), address, client: ClientFacts::default() };
         let next = system.run(handle.refresh(ask)).unwrap().unwrap();
         for _ in 0..2 {

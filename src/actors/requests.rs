@@ -1,5 +1,8 @@
 //! What may be asked of the actors, as types that were checked at the edge.
 
+use std::net::IpAddr;
+
+use crate::domain::attempts::DeviceCookie;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::EmailAddress;
 use crate::domain::id::{AccountId, SessionId};
@@ -19,6 +22,8 @@ pub struct Registration {
     pub name: Option<DisplayName>,
     /// Groups; only an operator gives any.
     pub roles: Vec<String>,
+    /// The client's address, which is charged for it; none of an operator.
+    pub address: Option<IpAddr>,
 }
 
 /// Who asks, as the gateway saw it.
@@ -37,6 +42,12 @@ pub struct Login {
     pub email: Option<EmailAddress>,
     /// The password.
     pub password: Password,
+    /// The client's address.
+    pub address: IpAddr,
+    /// The device cookie it sent.
+    pub device_cookie: Option<String>,
+    /// The session of a valid access token that it sent along, if that is one of this account.
+    pub session: Option<SessionId>,
     /// Who asks.
     pub client: ClientFacts,
 }
@@ -63,6 +74,8 @@ pub struct TokenPair {
     pub access: TokenGrant,
     /// For the gateway, once.
     pub refresh_token: RefreshTokenText,
+    /// For the client that logged in: makes its device known.
+    pub device_cookie: Option<DeviceCookie>,
 }
 
 /// The end of a session because one of its tokens was revoked (RFC 7009).

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::AuthError;
+use super::attempts::Caller;
 use super::ending::{EndingMessage, announce};
 use super::grant::grant;
 use super::hasher::{Checked, HashWork};
@@ -88,6 +89,24 @@ impl Actor for Sessions {
 }
 
 async fn login(shop: &Workshop, ask: Login) -> Result<TokenPair, AuthError> {
+    let normal = ask.email.as_ref().map(|email| email.normal().to_owned());
+    let caller = Caller {
+        address: ask.address,
+        account: normal.as_deref(),
+        cookie: ask.device_cookie.as_deref(),
+        session: ask.session,
+    };
+    let admitted = shop.attempts.login(caller, shop.clock.now()).await?;
+    let mut outcome = admitted_login(shop, ask).await;
+    if let (Ok(pair), Some(account)) = (&mut outcome, normal) {
+        pair.device_cookie = shop.attempts.device_cookie(&admitted, &account, pair.access.issued_at);
+    }
+    shop.attempts.settle(admitted, &outcome).await;
+    outcome
+}
+
+/// A login that may be tried.
+async fn admitted_login(shop: &Workshop, ask: Login) -> Result<TokenPair, AuthError> {
     // Something that is no address is looked up too (nobody has the empty one): it costs the same.
     let normal = ask.email.as_ref().map_or("", |email| email.normal());
     let (account, stored, epoch) = match shop.durable.credentials(normal).await? {
@@ -117,7 +136,7 @@ async fn login(shop: &Workshop, ask: Login) -> Result<TokenPair, AuthError> {
     let now = session.created_at;
     shop.remember(&session, now).await;
     let access = grant(shop, &account, &session, shop.access_lifetime, String::new(), now)?;
-    Ok(TokenPair { access, refresh_token })
+    Ok(TokenPair { access, refresh_token, device_cookie: None })
 }
 
 /// Replaces a hash of another form or cost. The login does not depend on it.

@@ -225,6 +225,7 @@ mod tests {
             password: Password::parse("seven purple otters juggle".to_owned()).unwrap(),
             name: None,
             roles: Vec::new(),
+            address: None,
         }
     }
 

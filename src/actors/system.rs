@@ -9,6 +9,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::AuthHandle;
+use super::attempts::Attempts;
+use super::hash_gate::{HashGate, HashLoad};
 use super::hasher::HashPlan;
 use super::keys::{self, KeySet, KeysError};
 use super::random::random_bytes;
@@ -20,7 +22,7 @@ use super::status_indexes::StatusIndexes;
 use super::store_observer::observer;
 use super::supervisor::{Parts, Slots, Supervisor};
 use super::workshop::Workshop;
-use crate::config::{MigrateMode, Settings, StoreKind};
+use crate::config::{MigrateMode, PasswordSettings, Settings, StoreKind};
 use crate::domain::id::ReplicaId;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::refresh::RefreshRules;
@@ -165,7 +167,17 @@ impl AuthSystem {
         EndReason::OF_SESSIONS.iter().for_each(|reason| metrics.watch_session_ends(reason.as_str()));
         let slots = Slots { accounts: Slot::empty(), sessions: Slot::empty(), keys: Slot::empty() };
         let (fatal_sender, fatal) = watch::channel(false);
+        let attempt_keys = keys::attempt_keys(&settings.token, &settings.server.data_dir)?;
+        let attempts = Arc::new(Attempts::new(
+            Arc::clone(&shared),
+            feed.is_some(),
+            settings.limits,
+            attempt_keys,
+            Arc::clone(&metrics),
+        ));
+        let load = Arc::new(HashLoad::new(settings.password.hash_threads));
         let workshop = Arc::new(Workshop {
+            attempts: Arc::clone(&attempts),
             durable: Arc::clone(&durable),
             shared: Arc::clone(&shared),
             feed,
@@ -192,7 +204,7 @@ impl AuthSystem {
         });
         let parts = Parts {
             workshop: Arc::clone(&workshop),
-            plan: plan(settings),
+            plan: plan(settings, Arc::clone(&load)),
             slots: slots.clone(),
             fatal: fatal_sender,
         };
@@ -206,7 +218,9 @@ impl AuthSystem {
             }
             known?;
         }
-        let handle = AuthHandle::new(slots, settings.password.hash_queue, durable, shared, metrics);
+        let PasswordSettings { hash_queue, hash_wait, .. } = settings.password;
+        let gate = HashGate::new(hash_queue, hash_wait, load);
+        let handle = AuthHandle::new(slots, gate, attempts, durable, shared, metrics);
         Ok(Self {
             runtime: Some(runtime),
             handle,
@@ -294,13 +308,14 @@ fn runtime() -> Result<Runtime, StartError> {
         .map_err(|error| StartError::Failed(format!("no runtime: {error}")))
 }
 
-fn plan(settings: &Settings) -> HashPlan {
+fn plan(settings: &Settings, load: Arc<HashLoad>) -> HashPlan {
     let password = &settings.password;
     HashPlan {
         cost: password.bcrypt_cost,
         policy: PasswordPolicy { min_length: password.min_length, min_strength: password.min_strength },
         threads: password.hash_threads,
         queue: password.hash_queue,
+        load,
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::AuthError;
+use super::attempts::Attempts;
 use super::hasher::HashWork;
 use super::keys::KeySet;
 use super::revocations::{Membership, RevocationsMessage};
@@ -58,6 +59,8 @@ pub struct Workshop {
     pub refresh_turns: Semaphore,
     /// How long audit events are kept.
     pub audit_retention: Duration,
+    /// Charges attempts, before anything is hashed.
+    pub attempts: Arc<Attempts>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// The hash pool.

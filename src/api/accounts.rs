@@ -1,5 +1,7 @@
 //! Registering, and reading one's own account.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -77,6 +79,7 @@ impl From<&Account> for AccountBody {
         (status = 413, description = "`body_too_large`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`, `invalid_email`, `invalid_password`, `invalid_name`, `weak_password`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_attempts`; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`busy`, `unavailable`; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -85,7 +88,7 @@ pub async fn register(
     facts: RequestFacts,
     request: Request<Body>,
 ) -> Response {
-    match try_register(&state, request).await {
+    match try_register(&state, facts.client, request).await {
         Ok(account) => {
             state.metrics.registration(RegistrationResult::Created);
             let body = Json(AccountBody::from(&account));
@@ -100,6 +103,7 @@ pub async fn register(
 
 async fn try_register(
     state: &ApiState,
+    address: IpAddr,
     request: Request<Body>,
 ) -> Result<Account, (RegistrationResult, Problem)> {
     if !state.registration_open {
@@ -112,11 +116,11 @@ async fn try_register(
     }
     let invalid = |problem| (RegistrationResult::Invalid, problem);
     let ask: RegisterBody = body::json(request).await.map_err(invalid)?;
-    let ask = checked(ask).map_err(invalid)?;
+    let ask = checked(ask, address).map_err(invalid)?;
     state.auth.register(ask).await.map_err(|error| (result_of(&error), error.into()))
 }
 
-fn checked(ask: RegisterBody) -> Result<Registration, Problem> {
+fn checked(ask: RegisterBody, address: IpAddr) -> Result<Registration, Problem> {
     let refuse = |code, detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
     Ok(Registration {
         email: EmailAddress::parse(&ask.email).map_err(|error| refuse("invalid_email", error.to_string()))?,
@@ -128,6 +132,7 @@ fn checked(ask: RegisterBody) -> Result<Registration, Problem> {
             .transpose()
             .map_err(|error| refuse("invalid_name", error.to_string()))?,
         roles: Vec::new(),
+        address: Some(address),
     })
 }
 
@@ -135,6 +140,7 @@ fn result_of(error: &AuthError) -> RegistrationResult {
     match error {
         AuthError::EmailTaken => RegistrationResult::EmailExists,
         AuthError::WeakPassword(_) => RegistrationResult::WeakPassword,
+        AuthError::TooManyAttempts(_) => RegistrationResult::TooMany,
         AuthError::Busy => RegistrationResult::Busy,
         AuthError::InvalidCredentials
         | AuthError::InvalidRefreshToken

@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use axum::response::Response;
 
 use super::bearer::Presented;
-use super::login::oauth_answer;
-use super::state::RequestFacts;
+use super::login::{oauth_answer, oauth_error};
+use super::state::{ApiState, RequestFacts};
 use crate::domain::client::Clients;
 
 /// What follows `Basic` in the one `Authorization` line of a request.
@@ -58,13 +58,24 @@ pub enum Asker {
 /// Judges the client credentials of a request. Those that are there must be right.
 ///
 /// # Errors
-/// The answer: 400 for two ways at once or half of one, 401 for wrong ones.
+/// The answer: 400 for two ways at once or half of one, 401 for wrong ones, 429 for too many wrong ones.
 #[expect(clippy::result_large_err, reason = "the answer is made once and sent")]
 pub fn authenticate_client(
-    clients: &Clients,
+    state: &ApiState,
     facts: &RequestFacts,
     form: FormCredentials,
 ) -> Result<Asker, Response> {
+    let judged = judge_client(&state.issuer.clients, facts, form);
+    if judged.as_ref().is_err_and(|answer| answer.status() == StatusCode::UNAUTHORIZED) {
+        // Only wrong ones are charged, and refused: they are too long to be guessed, and a client of ours is not to
+        // suffer from somebody behind its address.
+        state.auth.try_secret(facts.client).map_err(|error| oauth_error(&error.into()))?;
+    }
+    judged
+}
+
+#[expect(clippy::result_large_err, reason = "the answer is made once and sent")]
+fn judge_client(clients: &Clients, facts: &RequestFacts, form: FormCredentials) -> Result<Asker, Response> {
     let named = form.id.clone();
     let of_form = match (form.id, form.secret) {
         (Some(id), Some(secret)) => Some((id, secret)),

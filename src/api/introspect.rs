@@ -90,6 +90,7 @@ pub async fn refresh_token(state: &ApiState, token: &str) -> Result<Option<Refre
         (status = 400, description = "`invalid_request`", body = OAuthErrorBody),
         (status = 401, description = "`invalid_client`", body = OAuthErrorBody),
         (status = 415, description = "Not a form", body = OAuthErrorBody),
+        (status = 429, description = "`temporarily_unavailable`: too many attempts; see Retry-After", body = OAuthErrorBody),
         (status = 503, description = "`temporarily_unavailable`: what ended elsewhere is not known at the moment", body = OAuthErrorBody),
     )
 )]
@@ -102,7 +103,7 @@ pub async fn introspect(
         Ok(form) => form.split(),
         Err(answer) => return answer,
     };
-    match authenticate_client(&state.issuer.clients, &facts, credentials) {
+    match authenticate_client(&state, &facts, credentials) {
         Ok(Asker::Client) => {}
         Ok(Asker::Anybody) => return invalid_client(),
         Err(answer) => return answer,

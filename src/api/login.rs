@@ -5,13 +5,14 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, PRAGMA};
+use http::header::{CACHE_CONTROL, PRAGMA, SET_COOKIE};
 use http::{HeaderMap, Request, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{self, MediaType};
+use super::device;
 use super::problem::{Problem, ProblemBody, Reason};
 use super::state::{ApiState, RequestFacts};
 use crate::actors::{AuthError, Login, TokenPair};
@@ -87,6 +88,7 @@ pub struct OAuthErrorBody {
         (status = 401, description = "`invalid_credentials`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_attempts`; as a form `temporarily_unavailable`; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`busy`, `unavailable`; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -137,11 +139,20 @@ async fn attempt(
         state.metrics.login(LoginResult::InvalidCredentials);
         return Err(AuthError::InvalidCredentials.into());
     };
-    let ask = Login { email: EmailAddress::parse(email).ok(), password, client: facts.client_facts(headers) };
+    let email = EmailAddress::parse(email).ok();
+    let ask = Login {
+        password,
+        address: facts.client,
+        device_cookie: device::presented(headers),
+        session: email.as_ref().and_then(|email| device::session_of(state, facts, email)),
+        email,
+        client: facts.client_facts(headers),
+    };
     let outcome = state.auth.login(ask).await;
     state.metrics.login(match &outcome {
         Ok(_) => LoginResult::Ok,
         Err(AuthError::InvalidCredentials) => LoginResult::InvalidCredentials,
+        Err(AuthError::TooManyAttempts(_)) => LoginResult::TooMany,
         Err(AuthError::Busy) => LoginResult::Busy,
         Err(_) => LoginResult::Error,
     });
@@ -168,13 +179,18 @@ pub(super) fn granted(pair: &TokenPair) -> Response {
         scope: grant.scope.clone(),
     };
     // RFC 6749 5.1 wants both.
-    ([(CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")], Json(body)).into_response()
+    let mut response = ([(CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")], Json(body)).into_response();
+    if let Some(cookie) = pair.device_cookie.as_ref().and_then(device::set_cookie) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// A problem in the shape of RFC 6749 5.2.
 pub fn oauth_error(problem: &Problem) -> Response {
     let (status, error) = match problem.status {
         StatusCode::UNAUTHORIZED => (StatusCode::BAD_REQUEST, "invalid_grant"),
+        // RFC 6749 knows no word for a client that is too fast; the one that says "later" fits.
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             (problem.status, "temporarily_unavailable")
         }

@@ -93,7 +93,7 @@ pub async fn rename(
         (status = 403, description = "`invalid_credentials`: the current password is wrong", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`, `invalid_password`, `weak_password`, `same_password`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 429, description = "`too_many_forged_tokens`: see Retry-After; the token may be good", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_attempts`: wrong passwords in this session; `too_many_forged_tokens`: the token may be good. See Retry-After", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`busy`, `unavailable`: not known to be done. Sessions may have ended; the old password holds, or the new one when only the answer was lost", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -130,7 +130,7 @@ pub async fn change_password(
         (status = 403, description = "`invalid_credentials`: the password is wrong", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 429, description = "`too_many_forged_tokens`: see Retry-After; the token may be good", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_attempts`: wrong passwords in this session; `too_many_forged_tokens`: the token may be good. See Retry-After", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`busy`, `unavailable`: not known to be done. Sessions may have ended; the account is there, or gone when only the answer was lost", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]

@@ -11,6 +11,7 @@ mod bearer;
 mod body;
 mod client_auth;
 pub mod demo;
+mod device;
 mod discovery;
 mod docs;
 mod hardening;

@@ -4,6 +4,8 @@
 //! failures carry `WWW-Authenticate` as RFC 6750 wants it: the client learns that a token is bad, never
 //! which check it failed. A fault of ours is a 503 with `Retry-After`, never a 401.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -29,6 +31,8 @@ pub struct Problem {
     challenge: Option<&'static str>,
     /// `Allow`, for 405.
     allow: Option<&'static str>,
+    /// `Retry-After` in seconds, for 429 and 503.
+    retry_after: u32,
 }
 
 /// The body of a problem.
@@ -50,7 +54,14 @@ pub struct ProblemBody<'a> {
 impl Problem {
     /// A problem without special headers.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Box<str>>) -> Self {
-        Self { status, code, detail: detail.into(), challenge: None, allow: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            challenge: None,
+            allow: None,
+            retry_after: whole_seconds(AuthError::RETRY_AFTER),
+        }
     }
 
     /// No credentials (RFC 6750 3.1: no error code then).
@@ -146,7 +157,7 @@ impl Problem {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.insert(RETRY_AFTER, HeaderValue::from(AuthError::RETRY_AFTER.as_secs()));
+            headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after));
         }
         headers
     }
@@ -173,6 +184,12 @@ impl Problem {
         response.extensions_mut().insert(Reason(self.code));
         response
     }
+}
+
+/// Rounded up: whoever waits for so long has waited long enough.
+fn whole_seconds(span: Duration) -> u32 {
+    let seconds = span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0));
+    u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
 }
 
 /// The reason code of an answer, for the log line of its request.
@@ -211,6 +228,14 @@ impl From<AuthError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "invalid_credentials", "the password is wrong")
             }
             AuthError::AccountGone | AuthError::SessionEnded => Self::invalid_token(),
+            AuthError::TooManyAttempts(wait) => Self {
+                retry_after: whole_seconds(*wait),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too_many_attempts",
+                    "there were too many attempts; try again later",
+                )
+            },
             AuthError::Busy => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "busy",
@@ -239,6 +264,15 @@ mod tests {
             let problem = Problem::from(error);
             assert_eq!(problem.status, StatusCode::SERVICE_UNAVAILABLE);
             assert!(problem.headers().contains_key(RETRY_AFTER));
+        }
+    }
+
+    #[test]
+    fn too_many_attempts_say_in_whole_seconds_when_they_may_go_on() {
+        for (millis, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (959_999, "960")] {
+            let problem = Problem::from(AuthError::TooManyAttempts(Duration::from_millis(millis)));
+            assert_eq!((problem.status.as_u16(), problem.code), (429, "too_many_attempts"));
+            assert_eq!(problem.headers()[RETRY_AFTER], seconds, "{millis} ms");
         }
     }
 

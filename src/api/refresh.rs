@@ -55,6 +55,7 @@ pub struct RefreshForm {
         (status = 401, description = "`invalid_refresh_token`: unknown, used, expired or ended", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_fields`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_attempts`: too many unknown tokens from this address; as a form `temporarily_unavailable`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`busy`, `unavailable`; see Retry-After. The same token may be presented again", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]

@@ -37,7 +37,7 @@ use crate::domain::token::{TokenRefusal, read_claims};
         (status = 400, description = "`invalid_request`", body = OAuthErrorBody),
         (status = 401, description = "`invalid_client`: credentials were sent and are wrong", body = OAuthErrorBody),
         (status = 415, description = "Not a form", body = OAuthErrorBody),
-        (status = 429, description = "`temporarily_unavailable`: too many forged tokens came from this address, and this one was not looked at", body = OAuthErrorBody),
+        (status = 429, description = "`temporarily_unavailable`: too many attempts, or too many forged tokens from this address; see Retry-After", body = OAuthErrorBody),
         (status = 503, description = "`temporarily_unavailable`: the session may be alive; see Retry-After", body = OAuthErrorBody),
     )
 )]
@@ -46,19 +46,19 @@ pub async fn revoke(State(state): State<ApiState>, facts: RequestFacts, request:
         Ok(form) => form.split(),
         Err(answer) => return answer,
     };
-    let from = match authenticate_client(&state.issuer.clients, &facts, credentials) {
+    let stranger = match authenticate_client(&state, &facts, credentials) {
         Ok(Asker::Client) => None,
         Ok(Asker::Anybody) => Some(facts.client),
         Err(answer) => return answer,
     };
-    match end(&state, from, token.expose_secret()).await {
+    match end(&state, stranger, token.expose_secret()).await {
         Ok(()) => (StatusCode::OK, [(CACHE_CONTROL, "no-store")]).into_response(),
         Err(problem) => oauth_error(&problem),
     }
 }
 
-async fn end(state: &ApiState, from: Option<IpAddr>, token: &str) -> Result<(), Problem> {
-    match meant(state, from, token).await? {
+async fn end(state: &ApiState, stranger: Option<IpAddr>, token: &str) -> Result<(), Problem> {
+    match meant(state, stranger, token).await? {
         // Also what has ended: an earlier try may have been refused before every replica could know.
         Some(ask) => Ok(state.auth.revoke(ask).await?),
         None => Ok(()),
@@ -66,9 +66,9 @@ async fn end(state: &ApiState, from: Option<IpAddr>, token: &str) -> Result<(), 
 }
 
 /// The session that a token stands for.
-async fn meant(state: &ApiState, from: Option<IpAddr>, token: &str) -> Result<Option<Revoke>, Problem> {
-    let judged = match from {
-        Some(stranger) => state.check.check_from(stranger, token),
+async fn meant(state: &ApiState, stranger: Option<IpAddr>, token: &str) -> Result<Option<Revoke>, Problem> {
+    let judged = match stranger {
+        Some(address) => state.check.check_from(address, token),
         None => state.check.check(token),
     };
     match judged {
@@ -88,6 +88,11 @@ async fn meant(state: &ApiState, from: Option<IpAddr>, token: &str) -> Result<Op
     // A refusal counts only from a gateway that knows: else the answer would be a 200 for nothing.
     state.issuer.status_lists.fresh()?;
     // One that was used already counts, too: who holds it could end the session by using it again.
+    // Anybody may ask, and each unknown one costs a look into the store.
+    let tried = stranger.map(|address| state.auth.try_secret(address)).transpose()?;
     let known = refresh_token(state, token).await?;
+    if let (Some(tried), true) = (tried, known.is_some()) {
+        tried.was_right();
+    }
     Ok(known.map(|facts| Revoke { account_id: facts.account_id, session_id: facts.session_id }))
 }

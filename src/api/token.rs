@@ -32,6 +32,7 @@ struct GrantType {
         (status = 200, description = "The tokens", body = TokenBody),
         (status = 400, description = "`invalid_request`, `invalid_grant`, `unsupported_grant_type`", body = OAuthErrorBody),
         (status = 415, description = "Not a form", body = OAuthErrorBody),
+        (status = 429, description = "`temporarily_unavailable`: too many attempts; see Retry-After", body = OAuthErrorBody),
         (status = 503, description = "`temporarily_unavailable`; see Retry-After", body = OAuthErrorBody),
     )
 )]

@@ -43,6 +43,7 @@ impl From<AuthError> for AppError {
             | AuthError::InvalidCredentials
             | AuthError::InvalidRefreshToken
             | AuthError::WrongPassword
+            | AuthError::TooManyAttempts(_)
             | AuthError::AccountGone
             | AuthError::SessionEnded
             | AuthError::Internal(_) => Self::Failed(error.to_string()),

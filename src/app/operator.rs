@@ -89,6 +89,7 @@ impl Operator {
         }
         let wrong = |what: &str, error: &dyn std::fmt::Display| AppError::Failed(format!("{what}: {error}"));
         let ask = Registration {
+            address: None,
             email: EmailAddress::parse(email).map_err(|error| wrong("e-mail address", &error))?,
             password: Password::parse(password.expose_secret().to_owned())
                 .map_err(|error| wrong("password", &error))?,

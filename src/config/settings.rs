@@ -10,6 +10,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::upstream::{UpstreamProtocol, UpstreamTls};
+use crate::domain::attempts::Limits;
 use crate::domain::forwarding::TrustedProxies;
 
 /// Everything, checked.
@@ -29,6 +30,8 @@ pub struct Settings {
     pub revocation: RevocationSettings,
     /// `[password]`
     pub password: PasswordSettings,
+    /// `[limits]`
+    pub limits: Limits,
     /// `[accounts]`
     pub accounts: AccountSettings,
     /// `[[client]]`: who may ask about tokens.
@@ -320,6 +323,8 @@ pub struct PasswordSettings {
     pub hash_threads: usize,
     /// Hashes that may wait or run at once, 1 to 10 000. Default 32. More is a 503.
     pub hash_queue: usize,
+    /// How long one may wait, by what hashes took lately, 100 ms to 10 s. Default 5 s. Longer is a 503.
+    pub hash_wait: Duration,
 }
 
 /// Who may register.

@@ -1,6 +1,7 @@
 //! The rules: pure, without I/O, without a clock or randomness of their own.
 
 pub mod account;
+pub mod attempts;
 pub mod audit;
 pub mod bucket;
 pub mod certificate;

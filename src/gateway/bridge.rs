@@ -23,6 +23,10 @@ use crate::api::{BasicCredentials, Problem, Reason, RequestFacts};
 /// Our largest page is part of Swagger UI, about 1.5 MB.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
+/// Calls that wait for a password hash, and that nobody misses whose client has gone. Others go on without it: a client
+/// need not wait for the answer of its logout.
+const HASHING: [&str; 3] = ["/auth/login", "/auth/token", "/auth/register"];
+
 /// Bounds of the bodies that the router takes.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnBodyLimits {
@@ -72,7 +76,14 @@ impl Bridge {
             let problem = Problem::new(StatusCode::BAD_REQUEST, "bad_target", "the target is no URI");
             return refuse(session, arrival, &problem).await;
         };
-        let Ok::<Response<Body>, Infallible>(response) = self.router.clone().oneshot(request).await;
+        let waits_for_hash = HASHING.contains(&arrival.request.path());
+        let answering = self.router.clone().oneshot(request);
+        let Ok::<Response<Body>, Infallible>(response) = tokio::select! {
+            biased;
+            answered = answering => answered,
+            // Dropped before its hash, a call leaves the hash thread to those who wait.
+            left = client_left(session), if waits_for_hash => return Err(left.into_down()),
+        };
         let reason = response.extensions().get::<Reason>().map(|reason| reason.0);
         let (parts, body) = response.into_parts();
         match to_bytes(body, LARGEST_ANSWER).await {
@@ -109,6 +120,15 @@ impl Bridge {
             body.extend_from_slice(&piece);
         }
         Ok(Ok(body.freeze()))
+    }
+}
+
+/// Waits until the client closes or breaks its connection, or resets its stream. Its request has been read whole.
+async fn client_left(session: &mut Session) -> Box<Error> {
+    loop {
+        if let Err(left) = session.as_downstream_mut().read_body_or_idle(true).await {
+            return left;
+        }
     }
 }
 

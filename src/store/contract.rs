@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{Presentation, Refreshed, RevocationPage};
 use crate::domain::account::{Account, CredentialEpoch, Credentials, NewAccount};
+use crate::domain::attempts::{Attempt, Charged, Settlement};
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
 use crate::domain::feed::{Position, Registration, Renewal};
@@ -295,7 +296,7 @@ pub struct OneTimeCode {
     pub payload: String,
 }
 
-/// What expires by itself and may be lost: live session records and one-time codes.
+/// What expires by itself and may be lost: live session records, one-time codes, buckets of attempts.
 #[async_trait]
 pub trait SharedStore: Send + Sync + 'static {
     /// Answers when the store answers.
@@ -310,4 +311,8 @@ pub trait SharedStore: Send + Sync + 'static {
     async fn put_code(&self, code: &OneTimeCode, ttl: Duration) -> Result<(), StoreError>;
     /// Takes a code: of any number of calls with one hash, one gets the payload.
     async fn take_code(&self, purpose: &str, code_hash: &[u8; 32]) -> Result<Option<String>, StoreError>;
+    /// Charges an attempt to all its buckets, or to none; one round trip. A bucket expires when it is full.
+    async fn charge(&self, attempt: &Attempt) -> Result<Charged, StoreError>;
+    /// Gives back what an attempt was charged too much, and remembers the place it came from; one round trip.
+    async fn settle(&self, settlement: &Settlement) -> Result<(), StoreError>;
 }

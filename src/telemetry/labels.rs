@@ -86,6 +86,8 @@ labels! {
         Ok = "ok",
         /// Unknown address, wrong password or disabled account.
         InvalidCredentials = "invalid_credentials",
+        /// Tried too often; no password was looked at.
+        TooMany = "too_many",
         /// Too much to do at the moment.
         Busy = "busy",
         /// Our fault.
@@ -108,6 +110,8 @@ labels! {
         Ended = "ended",
         /// There is no such token.
         Unknown = "unknown",
+        /// Its address presented too many that do not exist; not looked up.
+        TooMany = "too_many",
         /// Too much to do at the moment.
         Busy = "busy",
         /// Our fault.
@@ -128,6 +132,8 @@ labels! {
         Invalid = "invalid",
         /// Registration is closed by configuration.
         Closed = "closed",
+        /// Too many from its address.
+        TooMany = "too_many",
         /// Too much to do at the moment.
         Busy = "busy",
         /// Our fault.

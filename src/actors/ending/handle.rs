@@ -55,7 +55,8 @@ impl AuthHandle {
     /// Changes the password and ends all sessions, the one that asks too.
     ///
     /// # Errors
-    /// [`AuthError::WrongPassword`], [`AuthError::WeakPassword`], [`AuthError::SessionEnded`], or a fault of ours:
+    /// [`AuthError::WrongPassword`], [`AuthError::WeakPassword`], [`AuthError::TooManyAttempts`],
+    /// [`AuthError::SessionEnded`], or a fault of ours:
     /// sessions may have ended; the old password holds, or the new one when only the answer was lost.
     pub async fn change_password(&self, ask: PasswordChange) -> Result<(), AuthError> {
         let (job, pending) = self.hash_job_within(ask, PAGES_DEADLINE)?;
@@ -65,7 +66,7 @@ impl AuthHandle {
     /// Ends all sessions of whoever asks and removes the account.
     ///
     /// # Errors
-    /// [`AuthError::WrongPassword`], [`AuthError::SessionEnded`], or a fault of ours: sessions may have ended; the
+    /// [`AuthError::WrongPassword`], [`AuthError::TooManyAttempts`], [`AuthError::SessionEnded`], or a fault of ours: sessions may have ended; the
     /// account is there, or gone when only the answer was lost.
     pub async fn delete_own_account(&self, ask: AccountDeletion) -> Result<(), AuthError> {
         let (job, pending) = self.hash_job_within(ask, PAGES_DEADLINE)?;

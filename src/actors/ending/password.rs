@@ -42,8 +42,20 @@ pub(super) async fn delete_own(shop: &Arc<Workshop>, ask: AccountDeletion) -> Re
     gone.map(|_| ()).ok_or(AuthError::SessionEnded)
 }
 
-/// Checks the password of whoever asks, at the price of a hash.
+/// Checks the password of whoever asks, at the price of a hash. Whoever has stolen a token of a session does not get to
+/// guess the password with it.
 async fn prove(
+    shop: &Workshop,
+    by: Principal,
+    password: Password,
+) -> Result<(Account, CredentialEpoch), AuthError> {
+    let admitted = shop.attempts.password(by.session_id).await?;
+    let outcome = admitted_proof(shop, by, password).await;
+    shop.attempts.settle(admitted, &outcome).await;
+    outcome
+}
+
+async fn admitted_proof(
     shop: &Workshop,
     by: Principal,
     password: Password,

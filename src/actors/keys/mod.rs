@@ -8,6 +8,7 @@
 //! With HS256 there is one key, the configured secret: nothing is stored, followed or rotated.
 
 mod actor;
+mod attempt_keys;
 mod error;
 mod file;
 mod key_set;
@@ -15,6 +16,7 @@ mod rotation;
 mod sealing;
 
 pub use actor::{Keys, KeysMessage};
+pub use attempt_keys::attempt_keys;
 pub use error::KeysError;
 pub use file::{KEY_ENCRYPTION_FILE, make_private_dir};
 pub use key_set::{KeyRefusal, KeySet, ListedKey, RetireKey, RotateKey};

@@ -1,5 +1,6 @@
 //! `[password]`, `[accounts]` and `[audit]`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::config::parse;
@@ -7,6 +8,9 @@ use crate::config::reader::Reader;
 use crate::config::settings::{AccountSettings, AuditSettings, PasswordSettings, Registration};
 
 use super::all::cores;
+
+/// Shorter than a call with a hash in it may take.
+const HASH_WAIT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(10);
 
 pub(super) fn password(r: &mut Reader) -> PasswordSettings {
     let hash_threads = match r.value("password.hash_threads", "0", parse::number(0..=256)) {
@@ -19,6 +23,7 @@ pub(super) fn password(r: &mut Reader) -> PasswordSettings {
         min_strength: r.value("password.min_strength", "2", parse::number(0..=4)),
         bcrypt_cost: r.value("password.bcrypt_cost", "12", parse::number(10..=16)),
         hash_threads,
+        hash_wait: r.value("password.hash_wait", "5s", parse::duration(HASH_WAIT)),
         hash_queue: r.value("password.hash_queue", "32", parse::number(1..=10_000)),
     }
 }

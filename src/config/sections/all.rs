@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{accounts, clients, revocation, routing, server, store, tls, token};
+use super::{accounts, clients, limits, revocation, routing, server, store, tls, token};
 use crate::config::reader::Reader;
 use crate::config::settings::Settings;
 
@@ -21,6 +21,7 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Settings {
     let token = token::read(reader);
     let revocation = revocation::read(reader);
     let password = accounts::password(reader);
+    let limits = limits::read(reader);
     let accounts = accounts::accounts(reader);
     let audit = accounts::audit(reader);
     let clients = clients::read(reader);
@@ -33,6 +34,7 @@ pub(in crate::config) fn read(reader: &mut Reader) -> Settings {
         token,
         revocation,
         password,
+        limits,
         accounts,
         audit,
         clients,

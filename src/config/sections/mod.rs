@@ -3,6 +3,7 @@
 mod accounts;
 mod all;
 mod clients;
+mod limits;
 mod revocation;
 mod routing;
 mod server;

@@ -1,4 +1,5 @@
 //! Defaults, and which of several layers wins.
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -8,6 +9,7 @@ use crate::config::{
     ClientAuth, LogFormat, MigrateMode, Origin, Registration, RouteAccess, RouteOnRevoke, Settings,
     SigningAlgorithm, StoreKind, StoreSettings, TlsVersion, variables,
 };
+use crate::domain::attempts::Limit;
 use crate::domain::forwarding::TrustedProxies;
 
 #[test]
@@ -20,6 +22,7 @@ fn defaults_are_complete() {
         token,
         revocation,
         password,
+        limits,
         accounts,
         audit,
         clients,
@@ -50,6 +53,13 @@ fn defaults_are_complete() {
         (password.min_length, password.min_strength, password.bcrypt_cost, password.hash_queue),
         (8, 2, 12, 32)
     );
+    assert_eq!(password.hash_wait, Duration::from_secs(5));
+    let limit = |failures: u32, every| Some(Limit::new(NonZeroU32::new(failures).unwrap(), every));
+    let seconds = Duration::from_secs;
+    assert_eq!((limits.address, limits.network), (limit(60, seconds(10)), limit(300, seconds(2))));
+    assert_eq!(limits.account, limit(10, seconds(16 * 60)));
+    assert_eq!((limits.registration, limits.secret), (limit(30, seconds(60)), limit(120, seconds(1))));
+    assert_eq!(limits.known_for, Duration::from_hours(30 * 24));
     assert_eq!(accounts.registration, Registration::Open);
     assert_eq!(revocation.max_staleness, Duration::from_secs(1));
     assert_eq!(revocation.detached_limit, Duration::from_mins(15));

@@ -147,6 +147,18 @@ fn ranges_hold_at_both_ends() {
         ("password.bcrypt_cost", "10", "16", "9", "17"),
         ("password.hash_threads", "0", "256", "-1", "257"),
         ("password.hash_queue", "1", "10000", "0", "10001"),
+        ("password.hash_wait", "100ms", "10s", "99ms", "11s"),
+        ("limits.address_failures", "0", "10000", "-1", "10001"),
+        ("limits.address_refill", "1ms", "1h", "0s", "3601s"),
+        ("limits.network_failures", "0", "10000", "-1", "10001"),
+        ("limits.network_refill", "1ms", "1h", "0s", "3601s"),
+        ("limits.account_failures", "0", "10000", "-1", "10001"),
+        ("limits.account_refill", "1ms", "1h", "0s", "3601s"),
+        ("limits.registrations", "0", "10000", "-1", "10001"),
+        ("limits.registration_refill", "1ms", "1h", "0s", "3601s"),
+        ("limits.wrong_secrets", "0", "10000", "-1", "10001"),
+        ("limits.wrong_secret_refill", "1ms", "1h", "0s", "3601s"),
+        ("limits.known_for", "1s", "366d", "999ms", "367d"),
     ];
     for (key, least, greatest, below, above) in table {
         for (value, right) in [(least, true), (greatest, true), (below, false), (above, false)] {

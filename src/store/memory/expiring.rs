@@ -60,6 +60,13 @@ impl<K: Clone + Eq + Hash, V> ExpiringMap<K, V> {
         self.entries.get(key).filter(|entry| now < entry.expires_at).map(|entry| &entry.value)
     }
 
+    /// Replaces the value of an entry that is there and has not expired; it expires when it would have.
+    pub(super) fn replace(&mut self, key: &K, value: V, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| now < entry.expires_at) {
+            entry.value = value;
+        }
+    }
+
     /// Removes the entry; what it was, if it had not expired.
     pub(super) fn take(&mut self, key: &K, now: Instant) -> Option<V> {
         self.remove(key).filter(|entry| now < entry.expires_at).map(|entry| entry.value)

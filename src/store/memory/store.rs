@@ -1,4 +1,4 @@
-//! [`MemoryStore`]: the contract's calls on two bounded maps.
+//! [`MemoryStore`]: the contract's calls on bounded maps.
 
 use std::time::Duration;
 
@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::buckets::MemoryBuckets;
 use super::expiring::ExpiringMap;
+use crate::domain::attempts::{Attempt, Charged, Settlement};
 use crate::domain::id::SessionId;
 use crate::domain::session::Session;
 use crate::store::{OneTimeCode, SharedStore, StoreError};
@@ -20,14 +22,17 @@ type CodeKey = (String, [u8; 32]);
 pub struct MemoryStore {
     sessions: Mutex<ExpiringMap<SessionId, Session>>,
     codes: Mutex<ExpiringMap<CodeKey, String>>,
+    buckets: MemoryBuckets,
 }
 
 impl MemoryStore {
-    /// Keeps at most `capacity` sessions and as many codes; a session takes about half a kilobyte.
+    /// Keeps at most `capacity` sessions, as many codes, buckets and known places; a session takes about half a
+    /// kilobyte, the last two about 200 bytes each.
     pub fn new(capacity: usize) -> Self {
         Self {
             sessions: Mutex::new(ExpiringMap::new(capacity)),
             codes: Mutex::new(ExpiringMap::new(capacity)),
+            buckets: MemoryBuckets::new(capacity),
         }
     }
 }
@@ -60,5 +65,13 @@ impl SharedStore for MemoryStore {
 
     async fn take_code(&self, purpose: &str, code_hash: &[u8; 32]) -> Result<Option<String>, StoreError> {
         Ok(self.codes.lock().take(&(purpose.to_owned(), *code_hash), Instant::now()))
+    }
+    async fn charge(&self, attempt: &Attempt) -> Result<Charged, StoreError> {
+        Ok(self.buckets.charge(attempt, Instant::now()))
+    }
+
+    async fn settle(&self, settlement: &Settlement) -> Result<(), StoreError> {
+        self.buckets.settle(settlement, Instant::now());
+        Ok(())
     }
 }

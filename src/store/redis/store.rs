@@ -8,11 +8,13 @@ use bb8_redis::bb8::{Pool, PooledConnection};
 use redis::{Client, Cmd, ConnectionAddr, FromRedisValue};
 use secrecy::ExposeSecret;
 
+use super::attempts;
 use super::error::{corrupt, judge, no_connection, unavailable};
 use super::feed::Follower;
 use super::manager::Manager;
 use super::publish::publish;
 use crate::config::RedisSettings;
+use crate::domain::attempts::{Attempt, Charged, Settlement};
 use crate::domain::id::SessionId;
 use crate::domain::revocation::Revocation;
 use crate::domain::session::Session;
@@ -162,6 +164,15 @@ impl SharedStore for RedisStore {
         let mut command = redis::cmd("GETDEL");
         command.arg(self.code_key(purpose, code_hash));
         self.run(&command).await
+    }
+
+    async fn charge(&self, attempt: &Attempt) -> Result<Charged, StoreError> {
+        let answer = self.run(&attempts::charge(&self.prefix, attempt)).await?;
+        ended(&*self.observer, attempts::charged(attempt, &answer))
+    }
+
+    async fn settle(&self, settlement: &Settlement) -> Result<(), StoreError> {
+        self.run(&attempts::settle(&self.prefix, settlement)).await
     }
 }
 

@@ -95,6 +95,10 @@ families! {
         "Whether a source of revocations proves at present that all are known.";
     LOGINS = Kind::Counter, "gateward_logins_total", ["result"],
         "Login attempts, by result.";
+    ATTEMPTS_CHARGED = Kind::Counter, "gateward_attempts_charged_total", ["store"],
+        "Attempts charged to buckets, by where these are.";
+    ATTEMPTS_REFUSED = Kind::Counter, "gateward_attempts_refused_total", ["bucket"],
+        "Attempts refused before any work, by the bucket that was empty.";
     REFRESHES = Kind::Counter, "gateward_refreshes_total", ["result"],
         "Refreshes of tokens, by result.";
     REGISTRATIONS = Kind::Counter, "gateward_registrations_total", ["result"],

@@ -64,6 +64,8 @@ pub struct Metrics {
     revocation_resyncs: IntCounterVec,
     revocation_source_up: IntGaugeVec,
     logins: IntCounterVec,
+    attempts_charged: IntCounterVec,
+    attempts_refused: IntCounterVec,
     refreshes: IntCounterVec,
     registrations: IntCounterVec,
     sessions_ended: IntCounterVec,
@@ -115,6 +117,8 @@ impl Metrics {
             revocation_resyncs: make.int_counters(families::REVOCATION_RESYNCS)?,
             revocation_source_up: make.int_gauges(families::REVOCATION_SOURCE_UP)?,
             logins: make.int_counters(families::LOGINS)?,
+            attempts_charged: make.int_counters(families::ATTEMPTS_CHARGED)?,
+            attempts_refused: make.int_counters(families::ATTEMPTS_REFUSED)?,
             refreshes: make.int_counters(families::REFRESHES)?,
             registrations: make.int_counters(families::REGISTRATIONS)?,
             sessions_ended: make.int_counters(families::SESSIONS_ENDED)?,
@@ -130,6 +134,7 @@ impl Metrics {
 
     /// Series whose labels are known start at zero, so that the first event is seen as a rise.
     fn start_known_series(&self) {
+        ["shared", "local"].iter().for_each(|store| add(&self.attempts_charged, &[store], 0));
         LoginResult::ALL.iter().for_each(|result| add(&self.logins, &[result.as_str()], 0));
         RefreshResult::ALL.iter().for_each(|result| add(&self.refreshes, &[result.as_str()], 0));
         RegistrationResult::ALL.iter().for_each(|result| add(&self.registrations, &[result.as_str()], 0));
@@ -278,6 +283,21 @@ impl Metrics {
     /// A login was tried.
     pub fn login(&self, result: LoginResult) {
         add(&self.logins, &[result.as_str()], 1);
+    }
+
+    /// An attempt was charged: to the buckets of this process, or to those that replicas share.
+    pub fn attempt_charged(&self, local: bool) {
+        add(&self.attempts_charged, &[if local { "local" } else { "shared" }], 1);
+    }
+
+    /// An attempt was refused, for this bucket was empty.
+    pub fn attempt_refused(&self, bucket: &'static str) {
+        add(&self.attempts_refused, &[bucket], 1);
+    }
+
+    /// Lets the refusals for a bucket show as zero from the start.
+    pub fn watch_attempts(&self, bucket: &'static str) {
+        add(&self.attempts_refused, &[bucket], 0);
     }
 
     /// A refresh token was presented.

@@ -54,6 +54,7 @@ mod tests {
         metrics.revocation_source(RevocationSource::Stream, true);
         metrics.login(LoginResult::Ok);
         metrics.session_ended("logout");
+        metrics.attempt_refused("account");
         metrics.certificates([("a.example".to_owned(), 9), ("a.example".to_owned(), 7)].into_iter());
         metrics
     }

@@ -34,6 +34,7 @@ macro_rules! on_both_shared_kinds {
         }
     };
 }
+pub(crate) use on_both_shared_kinds;
 
 on_both_shared_kinds!(
     a_session_is_put_found_replaced_and_removed,

@@ -3,6 +3,7 @@
 
 mod account_sessions;
 mod accounts;
+mod attempts;
 mod audit;
 mod expiring;
 mod feed;

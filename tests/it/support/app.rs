@@ -51,6 +51,11 @@ impl TestApp {
         AppBuilder::new(StoreKind::Postgres)
     }
 
+    /// Settings for a program on its defaults, but for the cost of a hash.
+    pub fn unconfigured_with_cheap_hashes() -> AppBuilder {
+        AppBuilder::unconfigured().env("GATEWARD__PASSWORD__BCRYPT_COST", "10")
+    }
+
     /// Settings for a program on this kind of store.
     pub fn of(kind: StoreKind) -> AppBuilder {
         AppBuilder::new(kind)

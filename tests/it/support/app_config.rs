@@ -30,7 +30,8 @@ pub struct AppBuilder {
 
 impl AppBuilder {
     /// The embedded or the Postgres store, the recorder as the only upstream, `/` for logged-in
-    /// people, `/public` for everybody, and the cheapest password hash that is allowed.
+    /// people, `/public` for everybody, the cheapest password hash that is allowed, and attempts without limit: tests
+    /// come from one address, and often. Tests of limits choose their own.
     pub fn new(kind: StoreKind) -> Self {
         let recorder = Recorder::start();
         let recorder_address = recorder.address().to_string();
@@ -39,6 +40,12 @@ impl AppBuilder {
             [token]
             [password]
             bcrypt_cost = 10
+            [limits]
+            address_failures = 0
+            network_failures = 0
+            account_failures = 0
+            registrations = 0
+            wrong_secrets = 0
             [log]
             format = "text"
             [[upstream]]

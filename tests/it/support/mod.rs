@@ -31,4 +31,5 @@ pub mod rust_source;
 pub mod services;
 pub mod tls;
 pub mod tls_service;
+pub mod visitors;
 pub mod wait;

@@ -1,0 +1,233 @@
+//! Charges attempts before they cost anything: in the shared store, and in this process while that does not answer.
+//!
+//! The limits are the same in both; what replicas do not share, each counts for itself. A store that failed is asked
+//! again after a second, so that an outage costs one login its deadline each second, and not all of them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::AuthError;
+use super::random::random_bytes;
+use crate::domain::attempts::{
+    Attempt, AttemptKeys, BucketKind, Charged, DeviceCookie, DeviceId, Limits, Proof, Settlement,
+};
+use crate::domain::clock::Timestamp;
+use crate::domain::id::SessionId;
+use crate::store::SharedStore;
+use crate::store::memory::MemoryBuckets;
+use crate::telemetry::metrics::Metrics;
+
+/// Buckets and known places that this process holds at most, each about 200 bytes.
+const LOCAL_CAPACITY: usize = 100_000;
+/// Before a shared store that failed is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The buckets.
+pub struct Attempts {
+    shared: Arc<dyn SharedStore>,
+    /// Whether the shared store is another process, which may be away.
+    shared_may_fail: bool,
+    local: MemoryBuckets,
+    limits: Limits,
+    keys: AttemptKeys,
+    metrics: Arc<Metrics>,
+    /// Until then the shared store is left alone.
+    out_until: Mutex<Option<Instant>>,
+}
+
+/// Who logs in, as far as it shows before the password is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// The client's address.
+    pub address: IpAddr,
+    /// The account's address in normal form; none when what was typed is no address.
+    pub account: Option<&'a str>,
+    /// The device cookie that came with it.
+    pub cookie: Option<&'a str>,
+    /// The session of an access token of this account that came with it.
+    pub session: Option<SessionId>,
+}
+
+/// An attempt that was charged. Dropped, it stays charged as a failure.
+#[derive(Debug)]
+pub struct Admitted {
+    attempt: Attempt,
+    known: bool,
+    local: bool,
+    device: Option<DeviceId>,
+}
+
+/// A token or client secret that is about to be looked up.
+#[derive(Debug)]
+pub struct SecretTry<'a> {
+    attempts: &'a Attempts,
+    attempt: Attempt,
+}
+
+impl Attempts {
+    /// With all buckets full but those that the shared store knows better.
+    pub fn new(
+        shared: Arc<dyn SharedStore>,
+        shared_may_fail: bool,
+        limits: Limits,
+        keys: AttemptKeys,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        BucketKind::ALL.iter().for_each(|kind| metrics.watch_attempts(kind.as_str()));
+        let (local, out_until) = (MemoryBuckets::new(LOCAL_CAPACITY), Mutex::new(None));
+        Self { shared, shared_may_fail, local, limits, keys, metrics, out_until }
+    }
+
+    /// Charges a login.
+    ///
+    /// # Errors
+    /// [`AuthError::TooManyAttempts`].
+    pub async fn login(&self, caller: Caller<'_>, now: Timestamp) -> Result<Admitted, AuthError> {
+        let device = caller
+            .account
+            .zip(caller.cookie)
+            .and_then(|(account, text)| DeviceCookie::read(&self.keys, account, text, now));
+        let proof = device.map(Proof::Device).or(caller.session.map(Proof::Session));
+        let attempt = self.limits.login(&self.keys, caller.address, caller.account, proof);
+        Ok(Admitted { device, ..self.charge(attempt).await? })
+    }
+
+    /// Charges a registration.
+    ///
+    /// # Errors
+    /// [`AuthError::TooManyAttempts`].
+    pub async fn registration(&self, address: IpAddr) -> Result<Admitted, AuthError> {
+        self.charge(self.limits.registration(&self.keys, address)).await
+    }
+
+    /// Charges a password that is given in a session.
+    ///
+    /// # Errors
+    /// [`AuthError::TooManyAttempts`].
+    pub async fn password(&self, session: SessionId) -> Result<Admitted, AuthError> {
+        self.charge(self.limits.password(&self.keys, session)).await
+    }
+
+    /// Charges a token or client secret, in this process alone: it costs no hash, and cannot be guessed.
+    ///
+    /// # Errors
+    /// [`AuthError::TooManyAttempts`].
+    pub fn secret(&self, address: IpAddr) -> Result<SecretTry<'_>, AuthError> {
+        let attempt = self.limits.secret(&self.keys, address);
+        self.judge(self.local.charge(&attempt, Instant::now()))?;
+        Ok(SecretTry { attempts: self, attempt })
+    }
+
+    /// The cookie for a device that has just logged in: the same device, if it was one. None where accounts are not
+    /// limited, which makes it useless, and without randomness, which a login does not depend on here.
+    pub fn device_cookie(&self, admitted: &Admitted, account: &str, now: Timestamp) -> Option<DeviceCookie> {
+        self.limits.account?;
+        let device = match admitted.device {
+            Some(device) => device,
+            None => DeviceId(random_bytes().ok()?),
+        };
+        Some(DeviceCookie::issue(&self.keys, account, device, now))
+    }
+
+    /// Gives back what the outcome is not to be charged for.
+    pub async fn settle<T>(&self, admitted: Admitted, outcome: &Result<T, AuthError>) {
+        let Admitted { attempt, known, local, .. } = admitted;
+        let settlement = match outcome {
+            Ok(_) => attempt.succeeded(known),
+            // Failures of whoever asks: charged as they were.
+            Err(
+                AuthError::InvalidCredentials
+                | AuthError::WrongPassword
+                | AuthError::InvalidRefreshToken
+                | AuthError::EmailTaken
+                | AuthError::WeakPassword(_),
+            ) => return,
+            // Nothing was learned, and nobody is to blame.
+            Err(
+                AuthError::Busy
+                | AuthError::Unavailable(_)
+                | AuthError::Internal(_)
+                | AuthError::TooManyAttempts(_)
+                | AuthError::AccountGone
+                | AuthError::SessionEnded,
+            ) => attempt.undone(known),
+        };
+        // Places are remembered here as well: they are known while the shared store is away.
+        if local {
+            self.local.settle(&settlement, Instant::now());
+        } else if self.shared_may_fail {
+            let here = Settlement { refunds: Vec::new(), remember: settlement.remember };
+            self.local.settle(&here, Instant::now());
+        }
+        let empty = settlement.refunds.iter().all(|(_, units)| *units == 0) && settlement.remember.is_none();
+        if !local && !empty && self.shared_may_answer() {
+            let settled = self.shared.settle(&settlement).await;
+            self.shared_answered(settled.is_ok());
+        }
+    }
+
+    async fn charge(&self, attempt: Attempt) -> Result<Admitted, AuthError> {
+        if attempt.is_free() {
+            return Ok(Admitted { attempt, known: false, local: true, device: None });
+        }
+        let shared = match self.shared_may_answer() {
+            true => {
+                let charged = self.shared.charge(&attempt).await;
+                self.shared_answered(charged.is_ok());
+                charged.ok()
+            }
+            false => None,
+        };
+        let local = shared.is_none();
+        self.metrics.attempt_charged(local);
+        let charged = shared.unwrap_or_else(|| self.local.charge(&attempt, Instant::now()));
+        let known = self.judge(charged)?;
+        Ok(Admitted { attempt, known, local, device: None })
+    }
+
+    fn judge(&self, charged: Charged) -> Result<bool, AuthError> {
+        match charged {
+            Charged::Admitted { known } => Ok(known),
+            Charged::Refused { by, wait } => {
+                self.metrics.attempt_refused(by.as_str());
+                tracing::debug!(bucket = by.as_str(), seconds = wait.as_secs(), "attempt refused");
+                Err(AuthError::TooManyAttempts(wait))
+            }
+        }
+    }
+
+    /// Whether to ask it; of those who ask during an outage, one each second.
+    fn shared_may_answer(&self) -> bool {
+        let now = Instant::now();
+        let mut out_until = self.out_until.lock();
+        match *out_until {
+            None => true,
+            Some(until) if now < until => false,
+            Some(_) => {
+                *out_until = Some(now + ASK_AGAIN);
+                true
+            }
+        }
+    }
+
+    fn shared_answered(&self, did: bool) {
+        *self.out_until.lock() = (!did).then(|| Instant::now() + ASK_AGAIN);
+    }
+}
+
+impl SecretTry<'_> {
+    /// It was somebody's: costs nothing.
+    pub fn was_right(self) {
+        self.attempts.local.settle(&self.attempt.succeeded(false), Instant::now());
+    }
+}
+
+impl std::fmt::Debug for Attempts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Attempts(..)")
+    }
+}
