@@ -35,9 +35,13 @@ impl FromStr for Address {
         };
         let uri: Uri = text.parse().map_err(|_| AddressError::Shape)?;
         let authority = uri.authority().ok_or(AddressError::Shape)?;
-        let has_port = authority.port().is_some();
-        let port_is_one = !has_port || authority.port_u16().is_some_and(|port| port > 0);
-        if authority.host().is_empty() || authority.as_str().contains('@') || !port_is_one {
+        // The library takes a port that is no number for none.
+        let port = authority.as_str().strip_prefix(authority.host()).ok_or(AddressError::Shape)?;
+        let port_is_one = match port.strip_prefix(':') {
+            Some(number) => number.parse::<u16>().is_ok_and(|number| number > 0),
+            None => port.is_empty(),
+        };
+        if authority.host().is_empty() || !port_is_one {
             return Err(AddressError::Shape);
         }
         Ok(Self { uri, https })
