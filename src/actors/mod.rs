@@ -22,6 +22,7 @@ mod hasher;
 mod job;
 mod keys;
 mod outage;
+mod places_per_address;
 mod random;
 mod refresh;
 mod replica_file;
