@@ -1,6 +1,7 @@
 //! Charges attempts before they cost anything: in the shared store, and in this process while that does not answer.
 //!
-//! The limits are the same in both; what replicas do not share, each counts for itself. A store that failed is asked
+//! The limits are the same in both. While the shared store answers, this process counts its own attempts as well, so
+//! that a store that stumbles does not hand out full buckets. One that failed is asked
 //! again after a second, so that an outage costs one login its deadline each second, and not all of them.
 
 use std::net::IpAddr;
@@ -11,9 +12,10 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::AuthError;
+use super::places_per_address::{Place, PlacesPerAddress};
 use super::random::random_bytes;
 use crate::domain::attempts::{
-    Attempt, AttemptKeys, BucketKind, Charged, DeviceCookie, DeviceId, Limits, Proof, Settlement,
+    Attempt, AttemptKeys, BucketKind, Charged, DeviceCookie, DeviceId, Limits, Proof,
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::id::SessionId;
@@ -32,6 +34,7 @@ pub struct Attempts {
     /// Whether the shared store is another process, which may be away.
     shared_may_fail: bool,
     local: MemoryBuckets,
+    places: Arc<PlacesPerAddress>,
     limits: Limits,
     keys: AttemptKeys,
     metrics: Arc<Metrics>,
@@ -56,9 +59,12 @@ pub struct Caller<'a> {
 #[derive(Debug)]
 pub struct Admitted {
     attempt: Attempt,
-    known: bool,
-    local: bool,
+    /// Whether the shared store charged it, and then whether to the known bucket of its door.
+    shared: Option<bool>,
+    /// The same for this process.
+    local: Option<bool>,
     device: Option<DeviceId>,
+    _place: Option<Place>,
 }
 
 /// A token or client secret that is about to be looked up.
@@ -73,13 +79,14 @@ impl Attempts {
     pub fn new(
         shared: Arc<dyn SharedStore>,
         shared_may_fail: bool,
+        places: Arc<PlacesPerAddress>,
         limits: Limits,
         keys: AttemptKeys,
         metrics: Arc<Metrics>,
     ) -> Self {
         BucketKind::ALL.iter().for_each(|kind| metrics.watch_attempts(kind.as_str()));
         let (local, out_until) = (MemoryBuckets::new(LOCAL_CAPACITY), Mutex::new(None));
-        Self { shared, shared_may_fail, local, limits, keys, metrics, out_until }
+        Self { shared, shared_may_fail, local, places, limits, keys, metrics, out_until }
     }
 
     /// Charges a login.
@@ -135,9 +142,9 @@ impl Attempts {
 
     /// Gives back what the outcome is not to be charged for.
     pub async fn settle<T>(&self, admitted: Admitted, outcome: &Result<T, AuthError>) {
-        let Admitted { attempt, known, local, .. } = admitted;
-        let settlement = match outcome {
-            Ok(_) => attempt.succeeded(known),
+        let Admitted { attempt, shared, local, .. } = admitted;
+        let settlement = |known: bool| match outcome {
+            Ok(_) => Some(attempt.succeeded(known)),
             // Failures of whoever asks: charged as they were.
             Err(
                 AuthError::InvalidCredentials
@@ -145,7 +152,7 @@ impl Attempts {
                 | AuthError::InvalidRefreshToken
                 | AuthError::EmailTaken
                 | AuthError::WeakPassword(_),
-            ) => return,
+            ) => None,
             // Nothing was learned, and nobody is to blame.
             Err(
                 AuthError::Busy
@@ -154,17 +161,15 @@ impl Attempts {
                 | AuthError::TooManyAttempts(_)
                 | AuthError::AccountGone
                 | AuthError::SessionEnded,
-            ) => attempt.undone(known),
+            ) => Some(attempt.undone(known)),
         };
         // Places are remembered here as well: they are known while the shared store is away.
-        if local {
+        if let Some(settlement) = local.and_then(settlement) {
             self.local.settle(&settlement, Instant::now());
-        } else if self.shared_may_fail {
-            let here = Settlement { refunds: Vec::new(), remember: settlement.remember };
-            self.local.settle(&here, Instant::now());
         }
-        let empty = settlement.refunds.iter().all(|(_, units)| *units == 0) && settlement.remember.is_none();
-        if !local && !empty && self.shared_may_answer() {
+        if let Some(settlement) = shared.and_then(settlement)
+            && self.shared_may_answer()
+        {
             let settled = self.shared.settle(&settlement).await;
             self.shared_answered(settled.is_ok());
         }
@@ -172,9 +177,10 @@ impl Attempts {
 
     async fn charge(&self, attempt: Attempt) -> Result<Admitted, AuthError> {
         if attempt.is_free() {
-            return Ok(Admitted { attempt, known: false, local: true, device: None });
+            return Ok(Admitted { attempt, shared: None, local: None, device: None, _place: None });
         }
-        let shared = match self.shared_may_answer() {
+        let _place = self.places.take(&attempt)?;
+        let charged = match self.shared_may_answer() {
             true => {
                 let charged = self.shared.charge(&attempt).await;
                 self.shared_answered(charged.is_ok());
@@ -182,11 +188,18 @@ impl Attempts {
             }
             false => None,
         };
-        let local = shared.is_none();
-        self.metrics.attempt_charged(local);
-        let charged = shared.unwrap_or_else(|| self.local.charge(&attempt, Instant::now()));
-        let known = self.judge(charged)?;
-        Ok(Admitted { attempt, known, local, device: None })
+        self.metrics.attempt_charged(charged.is_none());
+        let shared = charged.map(|charged| self.judge(charged)).transpose()?;
+        let local = match shared {
+            Some(_) if !self.shared_may_fail => None,
+            // Refused here, it is at its end here, too; but all replicas together decide.
+            Some(_) => match self.local.charge(&attempt, Instant::now()) {
+                Charged::Admitted { known } => Some(known),
+                Charged::Refused { .. } => None,
+            },
+            None => Some(self.judge(self.local.charge(&attempt, Instant::now()))?),
+        };
+        Ok(Admitted { attempt, shared, local, device: None, _place })
     }
 
     fn judge(&self, charged: Charged) -> Result<bool, AuthError> {

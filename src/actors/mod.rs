@@ -23,6 +23,7 @@ mod job;
 mod keys;
 mod mint;
 mod outage;
+mod places_per_address;
 mod random;
 mod refresh;
 mod replica_file;

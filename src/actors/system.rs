@@ -13,6 +13,7 @@ use super::attempts::Attempts;
 use super::hash_gate::{HashGate, HashLoad};
 use super::hasher::HashPlan;
 use super::keys::{self, KeySet, KeysError};
+use super::places_per_address::PlacesPerAddress;
 use super::random::random_bytes;
 use super::refresh::REFRESHES_AT_ONCE;
 use super::replica_file::ReplicaFile;
@@ -171,6 +172,7 @@ impl AuthSystem {
         let attempts = Arc::new(Attempts::new(
             Arc::clone(&shared),
             feed.is_some(),
+            PlacesPerAddress::new(settings.password.hash_queue),
             settings.limits,
             attempt_keys,
             Arc::clone(&metrics),
