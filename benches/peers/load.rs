@@ -60,7 +60,7 @@ pub fn drive(place: &Place, address: SocketAddr, drive: Drive, tokens: &Path, se
 fn wrk(place: &Place, mut command: Command, url: &str, tokens: &Path, seconds: u64) -> Load {
     let script = place.fill("wrk.lua", "wrk.lua", &[]);
     let output = command
-        .args(["wrk", "--threads", "1", "--connections", "64"])
+        .args(["wrk", "--threads", "1", "--connections", "64", "--timeout", "10s"])
         .args(["--duration", &format!("{seconds}s"), "--script"])
         .arg(script)
         .args([url, "--"])

@@ -43,14 +43,15 @@ impl Machine {
 }
 
 fn versions(place: &Place) -> String {
-    let revision = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    let revision =
-        revision.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    let revision = match place.own_build {
+        true => output("git".as_ref(), &["rev-parse", "--short", "HEAD"]),
+        false => "another build".to_owned(),
+    };
     let lock = include_str!("../../Cargo.lock");
     let pingora =
         lock.split("name = \"pingora\"\nversion = \"").nth(1).and_then(|rest| rest.split('"').next());
     let mut all = vec![
-        format!("Gateward {} ({revision})", word(&output(&place.gateward, &["--version"]), 1)),
+        format!("Gateward {} ({})", word(&output(&place.gateward, &["--version"]), 1), revision.trim()),
         format!("pingora {}", pingora.unwrap_or("unknown")),
     ];
     if let Some(program) = Place::program("nginx") {

@@ -7,11 +7,15 @@ use super::load::Tool;
 /// The templates of the configurations, beside this file.
 const TEMPLATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
 
+const OWN: &str = env!("CARGO_BIN_EXE_gateward");
+
 /// A folder that goes when the run ends, and how to find things.
 pub struct Place {
     folder: tempfile::TempDir,
     /// The gateway's program: the one built with this, unless another is named.
     pub gateward: PathBuf,
+    /// Whether it is the one built with this.
+    pub own_build: bool,
     pub tool: Tool,
     pub proxy_cores: String,
     pub load_cores: String,
@@ -32,7 +36,8 @@ impl Place {
         let write = only.is_empty() && said("WRITE", "yes") != "no";
         Self {
             folder: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
-            gateward: PathBuf::from(said("GATEWARD", env!("CARGO_BIN_EXE_gateward"))),
+            own_build: said("GATEWARD", OWN) == OWN,
+            gateward: PathBuf::from(said("GATEWARD", OWN)),
             tool: if said("LOAD", "loadtest") == "wrk" { Tool::Wrk } else { Tool::Loadtest },
             proxy_cores: said("PROXY_CORES", "0"),
             load_cores: said("LOAD_CORES", "1"),

@@ -19,6 +19,9 @@ pub const MODE: &str = "--signature-cost";
 const BATCHES: usize = 21;
 const BATCH: usize = 200;
 
+/// Whether a signature of a message is good.
+type Check = Box<dyn Fn(&[u8], &[u8]) -> bool>;
+
 /// Microseconds for each check, measured in a process of its own on the proxy's core.
 pub fn cost(place: &Place, tokens: &Tokens) -> f64 {
     let output = Command::new("taskset")
@@ -34,7 +37,7 @@ pub fn cost(place: &Place, tokens: &Tokens) -> f64 {
 /// Measures and prints.
 pub fn run(algorithm: &str, key: &str, tokens: &Path) {
     let key = URL_SAFE_NO_PAD.decode(key).unwrap();
-    let check: Box<dyn Fn(&[u8], &[u8]) -> bool> = match algorithm {
+    let check: Check = match algorithm {
         "HS256" => {
             let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
             Box::new(move |message, signature| hmac::verify(&key, message, signature).is_ok())
