@@ -55,7 +55,7 @@ pub struct GuardedStream {
     /// Whether a byte of the body has come. Before, the client may have been told to wait with it.
     begun: bool,
     reading: Pace,
-    /// Bytes that may still be read of a body that nobody wants, see [`super::client_connection`].
+    /// Bytes that may still be read of a body that nobody wants, see [`crate::gateway::client_connection`].
     unwanted: Arc<AtomicU64>,
     /// None: the answer may take its time.
     writing: Option<Pace>,

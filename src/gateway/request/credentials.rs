@@ -51,7 +51,7 @@ fn read(value: &[u8], at: usize) -> Credentials {
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
 fn is_b64token(token: &[u8]) -> bool {
     let body = token.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    body > 0 && token.get(..body).is_some_and(|body| all_bearer(body))
+    body > 0 && token.get(..body).is_some_and(all_bearer)
 }
 
 #[cfg(test)]
