@@ -12,13 +12,14 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::AuthError;
+use super::job::spawn;
 use super::places_per_address::{Place, PlacesPerAddress};
 use super::random::random_bytes;
 use crate::domain::attempts::{
-    Attempt, AttemptKeys, BucketKind, Charged, DeviceCookie, DeviceId, Limits, Proof,
+    Attempt, AttemptKeys, BucketKind, Charged, DeviceCookie, DeviceId, Limits, Proof, Settlement,
 };
 use crate::domain::clock::Timestamp;
-use crate::domain::id::SessionId;
+use crate::domain::id::{AccountId, SessionId};
 use crate::store::SharedStore;
 use crate::store::memory::MemoryBuckets;
 use crate::telemetry::metrics::Metrics;
@@ -55,23 +56,23 @@ pub struct Caller<'a> {
     pub session: Option<SessionId>,
 }
 
-/// An attempt that was charged. Dropped, it stays charged as a failure.
+/// An attempt that was charged. Dropped without an outcome (its client has gone, or its time is over), it stays charged to
+/// addresses for the work that it may have cost, and not to accounts: nobody has learned anything.
 #[derive(Debug)]
 pub struct Admitted {
+    charge: Option<Charge>,
+    device: Option<DeviceId>,
+    _place: Option<Place>,
+}
+
+#[derive(Debug)]
+struct Charge {
+    by: Arc<Attempts>,
     attempt: Attempt,
     /// Whether the shared store charged it, and then whether to the known bucket of its door.
     shared: Option<bool>,
     /// The same for this process.
     local: Option<bool>,
-    device: Option<DeviceId>,
-    _place: Option<Place>,
-}
-
-/// A token or client secret that is about to be looked up.
-#[derive(Debug)]
-pub struct SecretTry<'a> {
-    attempts: &'a Attempts,
-    attempt: Attempt,
 }
 
 impl Attempts {
@@ -93,40 +94,46 @@ impl Attempts {
     ///
     /// # Errors
     /// [`AuthError::TooManyAttempts`].
-    pub async fn login(&self, caller: Caller<'_>, now: Timestamp) -> Result<Admitted, AuthError> {
+    pub async fn login(self: &Arc<Self>, caller: Caller<'_>, now: Timestamp) -> Result<Admitted, AuthError> {
         let device = caller
             .account
             .zip(caller.cookie)
             .and_then(|(account, text)| DeviceCookie::read(&self.keys, account, text, now));
         let proof = device.map(Proof::Device).or(caller.session.map(Proof::Session));
         let attempt = self.limits.login(&self.keys, caller.address, caller.account, proof);
-        Ok(Admitted { device, ..self.charge(attempt).await? })
+        let mut admitted = self.charge(attempt, caller.address).await?;
+        admitted.device = device;
+        Ok(admitted)
     }
 
     /// Charges a registration.
     ///
     /// # Errors
     /// [`AuthError::TooManyAttempts`].
-    pub async fn registration(&self, address: IpAddr) -> Result<Admitted, AuthError> {
-        self.charge(self.limits.registration(&self.keys, address)).await
+    pub async fn registration(self: &Arc<Self>, address: IpAddr) -> Result<Admitted, AuthError> {
+        self.charge(self.limits.registration(&self.keys, address), address).await
     }
 
     /// Charges a password that is given in a session.
     ///
     /// # Errors
     /// [`AuthError::TooManyAttempts`].
-    pub async fn password(&self, session: SessionId) -> Result<Admitted, AuthError> {
-        self.charge(self.limits.password(&self.keys, session)).await
+    pub async fn password(
+        self: &Arc<Self>,
+        address: IpAddr,
+        account: AccountId,
+        session: SessionId,
+    ) -> Result<Admitted, AuthError> {
+        self.charge(self.limits.password(&self.keys, address, account, session), address).await
     }
 
-    /// Charges a token or client secret, in this process alone: it costs no hash, and cannot be guessed.
+    /// Charges a token or client secret that was wrong, in this process alone: it costs no hash, and cannot be guessed.
     ///
     /// # Errors
     /// [`AuthError::TooManyAttempts`].
-    pub fn secret(&self, address: IpAddr) -> Result<SecretTry<'_>, AuthError> {
+    pub fn secret(&self, address: IpAddr) -> Result<(), AuthError> {
         let attempt = self.limits.secret(&self.keys, address);
-        self.judge(self.local.charge(&attempt, Instant::now()))?;
-        Ok(SecretTry { attempts: self, attempt })
+        self.judge(self.local.charge(&attempt, Instant::now())).map(|_| ())
     }
 
     /// The cookie for a device that has just logged in: the same device, if it was one. None where accounts are not
@@ -141,8 +148,8 @@ impl Attempts {
     }
 
     /// Gives back what the outcome is not to be charged for.
-    pub async fn settle<T>(&self, admitted: Admitted, outcome: &Result<T, AuthError>) {
-        let Admitted { attempt, shared, local, .. } = admitted;
+    pub async fn settle<T>(&self, mut admitted: Admitted, outcome: &Result<T, AuthError>) {
+        let Some(Charge { attempt, shared, local, .. }) = admitted.charge.take() else { return };
         let settlement = |known: bool| match outcome {
             Ok(_) => Some(attempt.succeeded(known)),
             // Failures of whoever asks: charged as they were.
@@ -163,11 +170,20 @@ impl Attempts {
                 | AuthError::SessionEnded,
             ) => Some(attempt.undone(known)),
         };
+        self.settle_here(local.and_then(settlement));
+        self.settle_shared(shared.and_then(settlement)).await;
+    }
+
+    fn settle_here(&self, settlement: Option<Settlement>) {
         // Places are remembered here as well: they are known while the shared store is away.
-        if let Some(settlement) = local.and_then(settlement) {
+        if let Some(settlement) = settlement {
             self.local.settle(&settlement, Instant::now());
         }
-        if let Some(settlement) = shared.and_then(settlement)
+    }
+
+    /// What the shared store cannot be told stays charged there: its buckets fill up again.
+    async fn settle_shared(&self, settlement: Option<Settlement>) {
+        if let Some(settlement) = settlement
             && self.shared_may_answer()
         {
             let settled = self.shared.settle(&settlement).await;
@@ -175,11 +191,11 @@ impl Attempts {
         }
     }
 
-    async fn charge(&self, attempt: Attempt) -> Result<Admitted, AuthError> {
+    async fn charge(self: &Arc<Self>, attempt: Attempt, address: IpAddr) -> Result<Admitted, AuthError> {
         if attempt.is_free() {
-            return Ok(Admitted { attempt, shared: None, local: None, device: None, _place: None });
+            return Ok(Admitted { charge: None, device: None, _place: None });
         }
-        let _place = self.places.take(&attempt)?;
+        let _place = Some(self.places.take(address)?);
         let charged = match self.shared_may_answer() {
             true => {
                 let charged = self.shared.charge(&attempt).await;
@@ -199,7 +215,8 @@ impl Attempts {
             },
             None => Some(self.judge(self.local.charge(&attempt, Instant::now()))?),
         };
-        Ok(Admitted { attempt, shared, local, device: None, _place })
+        let charge = Charge { by: Arc::clone(self), attempt, shared, local };
+        Ok(Admitted { charge: Some(charge), device: None, _place })
     }
 
     fn judge(&self, charged: Charged) -> Result<bool, AuthError> {
@@ -232,10 +249,13 @@ impl Attempts {
     }
 }
 
-impl SecretTry<'_> {
-    /// It was somebody's: costs nothing.
-    pub fn was_right(self) {
-        self.attempts.local.settle(&self.attempt.succeeded(false), Instant::now());
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let Some(Charge { by, attempt, shared, local }) = self.charge.take() else { return };
+        by.settle_here(local.map(|known| attempt.abandoned(known)));
+        if let Some(known) = shared {
+            spawn(async move { by.settle_shared(Some(attempt.abandoned(known))).await });
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::AuthError;
 use super::accounts::AccountsMessage;
-use super::attempts::{Attempts, SecretTry};
+use super::attempts::Attempts;
 use super::hash_gate::HashGate;
 use super::job::{Job, Pending};
 use super::keys::{KeyRefusal, KeysMessage, ListedKey, RetireKey, RotateKey};
@@ -96,11 +96,11 @@ impl AuthHandle {
         reach(&self.slots.sessions, SessionsMessage::Login(job), pending).await
     }
 
-    /// Charges an address for a token or client secret that is about to be looked up.
+    /// Charges an address for a token or client secret that was wrong.
     ///
     /// # Errors
     /// [`AuthError::TooManyAttempts`].
-    pub fn try_secret(&self, address: IpAddr) -> Result<SecretTry<'_>, AuthError> {
+    pub fn charge_secret(&self, address: IpAddr) -> Result<(), AuthError> {
         self.attempts.secret(address)
     }
 

@@ -37,7 +37,6 @@ mod supervisor;
 mod system;
 mod workshop;
 
-pub use attempts::SecretTry;
 pub use ending::{AccountDeletion, Logout, LogoutScope, PasswordChange, Principal, Renaming, SessionPage};
 pub use error::AuthError;
 pub use handle::AuthHandle;

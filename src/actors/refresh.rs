@@ -74,8 +74,6 @@ pub fn first_token(
 
 /// Has the store judge the token, and does what follows.
 pub async fn refresh(shop: &Arc<Workshop>, ask: Refresh) -> Result<TokenPair, AuthError> {
-    let tried =
-        shop.attempts.secret(ask.address).inspect_err(|_| shop.metrics.refresh(RefreshResult::TooMany))?;
     let Ok(turn) = tokio::time::timeout(TURN_WITHIN, shop.refresh_turns.acquire()).await else {
         shop.metrics.refresh(RefreshResult::Busy);
         return Err(AuthError::Busy);
@@ -97,11 +95,12 @@ pub async fn refresh(shop: &Arc<Workshop>, ask: Refresh) -> Result<TokenPair, Au
     };
     let refreshed = shop.durable.refresh(&presented).await;
     drop(turn);
-    shop.metrics.refresh(refreshed.as_ref().map_or(RefreshResult::Error, result));
-    // Only a token that was never handed out counts: whoever has one of ours may try it as often as they like.
-    if !matches!(refreshed, Ok(Refreshed::Refused { refusal: RefreshRefusal::Unknown, .. })) {
-        tried.was_right();
+    // Only a token that was never handed out is charged, and refused: whoever has one of ours may try it as often as they
+    // like, whatever others behind the same address do. Looks into the store are bounded by the turns.
+    if matches!(refreshed, Ok(Refreshed::Refused { refusal: RefreshRefusal::Unknown, .. })) {
+        shop.attempts.secret(ask.address).inspect_err(|_| shop.metrics.refresh(RefreshResult::TooMany))?;
     }
+    shop.metrics.refresh(refreshed.as_ref().map_or(RefreshResult::Error, result));
     match refreshed? {
         Refreshed::Granted { record, nonce, turn: _ } => {
             // No scope: a login grants none. Roles and address are those of the account as it is now.

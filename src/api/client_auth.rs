@@ -69,7 +69,7 @@ pub fn authenticate_client(
     if judged.as_ref().is_err_and(|answer| answer.status() == StatusCode::UNAUTHORIZED) {
         // Only wrong ones are charged, and refused: they are too long to be guessed, and a client of ours is not to
         // suffer from somebody behind its address.
-        state.auth.try_secret(facts.client).map_err(|error| oauth_error(&error.into()))?;
+        state.auth.charge_secret(facts.client).map_err(|error| oauth_error(&error.into()))?;
     }
     judged
 }

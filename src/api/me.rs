@@ -112,7 +112,7 @@ pub async fn change_password(
         if new.expose() == current.expose() {
             return Err(unprocessable("same_password", "the new password is the current one"));
         }
-        let ask = PasswordChange { by: caller.principal(), current, new };
+        let ask = PasswordChange { by: caller.principal(), address: facts.client, current, new };
         Ok::<_, Problem>(state.auth.change_password(ask).await?)
     };
     done(attempt.await, &facts)
@@ -142,7 +142,11 @@ pub async fn delete(
 ) -> Response {
     let attempt = async {
         let ask: DeleteBody = body::json(request).await?;
-        let ask = AccountDeletion { by: caller.principal(), password: proof(&ask.password)? };
+        let ask = AccountDeletion {
+            by: caller.principal(),
+            address: facts.client,
+            password: proof(&ask.password)?,
+        };
         Ok::<_, Problem>(state.auth.delete_own_account(ask).await?)
     };
     done(attempt.await, &facts)

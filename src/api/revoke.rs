@@ -24,6 +24,7 @@ use super::problem::Problem;
 use super::state::{ApiState, RequestFacts};
 use super::token_form::{self, TokenForm};
 use crate::actors::Revoke;
+use crate::domain::refresh::RefreshTokenText;
 use crate::domain::token::{TokenRefusal, read_claims};
 
 /// Revoke a token.
@@ -88,11 +89,10 @@ async fn meant(state: &ApiState, stranger: Option<IpAddr>, token: &str) -> Resul
     // A refusal counts only from a gateway that knows: else the answer would be a 200 for nothing.
     state.issuer.status_lists.fresh()?;
     // One that was used already counts, too: who holds it could end the session by using it again.
-    // Anybody may ask, and each unknown one costs a look into the store.
-    let tried = stranger.map(|address| state.auth.try_secret(address)).transpose()?;
     let known = refresh_token(state, token).await?;
-    if let (Some(tried), true) = (tried, known.is_some()) {
-        tried.was_right();
+    // Anybody may ask, and each that might be one of ours costs a look into the store.
+    if let (Some(address), None, true) = (stranger, &known, RefreshTokenText::parse(token).is_ok()) {
+        state.auth.charge_secret(address)?;
     }
     Ok(known.map(|facts| Revoke { account_id: facts.account_id, session_id: facts.session_id }))
 }

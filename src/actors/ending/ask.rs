@@ -1,5 +1,7 @@
 //! What may be asked, as types that were checked at the edge.
 
+use std::net::IpAddr;
+
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::name::DisplayName;
 use crate::domain::password::Password;
@@ -48,6 +50,8 @@ pub struct SessionPage {
 pub struct PasswordChange {
     /// Who asks.
     pub by: Principal,
+    /// From where.
+    pub address: IpAddr,
     /// The password so far.
     pub current: Password,
     /// The password from now on, not yet judged by the policy.
@@ -59,6 +63,8 @@ pub struct PasswordChange {
 pub struct AccountDeletion {
     /// Who asks.
     pub by: Principal,
+    /// From where.
+    pub address: IpAddr,
     /// The password.
     pub password: Password,
 }

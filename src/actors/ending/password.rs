@@ -3,6 +3,7 @@
 //! Both carry the epoch that was read with the hash: another change of the password that comes between makes
 //! them fail, for its end of all sessions ended the one that asks.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::ask::{AccountDeletion, PasswordChange, Principal};
@@ -16,7 +17,7 @@ use crate::domain::password::Password;
 use crate::store;
 
 pub(super) async fn change(shop: &Arc<Workshop>, ask: PasswordChange) -> Result<(), AuthError> {
-    let (account, epoch) = prove(shop, ask.by, ask.current).await?;
+    let (account, epoch) = prove(shop, ask.by, ask.address, ask.current).await?;
     let context = account.email.as_shown().split('@').chain(account.name.as_deref());
     let context = context.map(str::to_owned).collect();
     let (password, salt) = (ask.new, random_bytes()?);
@@ -37,7 +38,7 @@ pub(super) async fn change(shop: &Arc<Workshop>, ask: PasswordChange) -> Result<
 }
 
 pub(super) async fn delete_own(shop: &Arc<Workshop>, ask: AccountDeletion) -> Result<(), AuthError> {
-    let (account, epoch) = prove(shop, ask.by, ask.password).await?;
+    let (account, epoch) = prove(shop, ask.by, ask.address, ask.password).await?;
     let gone = delete(shop, account.id, Some((ask.by.session_id, epoch))).await?;
     gone.map(|_| ()).ok_or(AuthError::SessionEnded)
 }
@@ -47,9 +48,10 @@ pub(super) async fn delete_own(shop: &Arc<Workshop>, ask: AccountDeletion) -> Re
 async fn prove(
     shop: &Workshop,
     by: Principal,
+    address: IpAddr,
     password: Password,
 ) -> Result<(Account, CredentialEpoch), AuthError> {
-    let admitted = shop.attempts.password(by.session_id).await?;
+    let admitted = shop.attempts.password(address, by.account_id, by.session_id).await?;
     let outcome = admitted_proof(shop, by, password).await;
     shop.attempts.settle(admitted, &outcome).await;
     outcome

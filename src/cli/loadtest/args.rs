@@ -21,8 +21,8 @@ checks each of them: a wrong one fails the run. Good is any 2xx for `valid` and 
 with --expect-public, 2xx for all. Answers 429 and 5xx and requests without answer are errors, not wrong.
 
 Tokens: --sessions mints them with the store and the key of the configuration, so the gateway under test must use the same; \
-they belong to the accounts loadtest@example.com and loadtest-ended@example.com, which are made when they are missing and \
-which nobody can log in to. --tokens reads a file, for any gateway: one token a line, perhaps with its kind in front, as \
+they belong to the accounts loadtest@example.com and loadtest-ended@example.com, which are made when they are missing, with \
+a password that nobody knows. --tokens reads a file, for any gateway: one token a line, perhaps with its kind in front, as \
 `expired eyJ..`; forged ones are made of valid ones, and cold ones are taken from them in the proportion of the mix, \
 unless there are any. `cold` tokens are sent once each; those that are missing are said, and other kinds are sent instead. \
 Token files are credentials: --write-tokens lets nobody else read its file.

@@ -178,7 +178,11 @@ fn write(tokens: &Tokens, path: &Path) -> std::io::Result<()> {
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = BufWriter::new(options.open(path)?);
+    let file = options.open(path)?;
+    // The mode above is that of a new file.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    let mut file = BufWriter::new(file);
     tokens.write(&mut file)?;
     file.flush()
 }

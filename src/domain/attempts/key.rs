@@ -75,7 +75,7 @@ impl fmt::Debug for AttemptKeys {
 }
 
 /// What one subscriber usually has: an IPv4 address, of IPv6 the /64 (RFC 6177, RFC 8981).
-pub(super) fn place(address: IpAddr) -> Vec<u8> {
+pub fn place(address: IpAddr) -> Vec<u8> {
     cut(address, 4, 8)
 }
 

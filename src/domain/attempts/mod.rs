@@ -6,14 +6,17 @@
 //! |---|---|
 //! | a login | its address (IPv4 address, IPv6 /64), its network (/24, /48), and the account that was named |
 //! | ... from a known place | its address, its network, and the bucket of that account *at that place* |
-//! | ... of a known device or session | the bucket of that account *on that device*, and address and network in a lane for known devices |
+//! | ... of a known device or session | the bucket of that account *on that device*, and address and network in a lane for that account's known devices |
 //! | a registration | its address, in a bucket of its own, and its network |
-//! | a password given to change it or to delete the account | the session that asks |
+//! | a password given to change it or to delete the account | the session that asks, and that account at that address |
 //!
 //! A bucket holds so many failures and gets one back each so often; a success costs a tenth of a failure. Every
 //! attempt is charged as a failure *before* it is worked on, so that a thousand at once are a thousand, and a success
 //! gets its nine tenths back. All buckets of an attempt are charged, or none: what is refused costs nothing, so a flood
 //! does not push its own end further away. When the fault is ours, everything is given back.
+//!
+//! What was not waited for is given back to accounts and not to addresses: nobody has learned anything, but it may have
+//! cost a hash. What could not be told to the shared store stays charged there.
 //!
 //! The account's bucket is charged by failures alone: a success gives all back. It is kept for every address that is
 //! typed, whether there is such an account or not, so that the answers are the same.
@@ -28,6 +31,10 @@
 //!
 //! # Deliberately not here
 //!
+//! A browser keeps one device cookie: a second account there makes the first one's device unknown, not its place. Whoever
+//! logged in once has a device for 90 days, and with it a bucket of its own, also after the password was changed. The embedded
+//! store forgets known places when it starts; cookies outlive that.
+//!
 //! No account is ever disabled: that would hand every stranger a switch. NIST SP 800-63B-4 section 3.2.2 wants at most
 //! 100 failures in a row; the default bucket lets a stranger have no more than 100 a day.
 
@@ -38,5 +45,5 @@ mod plan;
 
 pub use bucket::{Limit, Micros};
 pub use device::{DEVICE_LIFE, DeviceCookie, DeviceId};
-pub use key::{AttemptKeys, BucketKey, Proof};
+pub use key::{AttemptKeys, BucketKey, Proof, place};
 pub use plan::{Attempt, Bucket, BucketKind, Charged, Door, Limits, Remember, Settlement};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::bucket::{FAILURE, Limit, SUCCESS};
 use super::key::{AttemptKeys, BucketKey, Proof, network, place};
-use crate::domain::id::SessionId;
+use crate::domain::id::{AccountId, SessionId};
 
 /// What a bucket is for; the word in metrics and logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,14 +141,31 @@ impl Attempt {
         let back = FAILURE - self.success.min(FAILURE);
         // Of an account, only failures count.
         let of = |bucket: &Bucket| match bucket.kind {
-            BucketKind::Account | BucketKind::Known | BucketKind::Session => FAILURE,
-            BucketKind::Address | BucketKind::Network | BucketKind::Registration | BucketKind::Secret => back,
+            BucketKind::Account | BucketKind::Known => FAILURE,
+            BucketKind::Address
+            | BucketKind::Network
+            | BucketKind::Registration
+            | BucketKind::Session
+            | BucketKind::Secret => back,
         };
         let mut refunds: Vec<_> = self.buckets.iter().map(|bucket| (*bucket, of(bucket))).collect();
         refunds.extend(self.door.filter(|_| !known).map(|door| (door.stranger, FAILURE)));
         let units = if known { FAILURE } else { 0 };
         let remember = self.place.map(|(bucket, ttl)| Remember { bucket, units, ttl });
         Settlement { refunds, remember }
+    }
+
+    /// When whoever asked did not wait for the outcome: accounts get theirs back, for nobody has learned anything;
+    /// addresses do not, for a hash may have been computed.
+    pub fn abandoned(&self, known: bool) -> Settlement {
+        let mut undone = self.undone(known);
+        undone.refunds.retain(|(bucket, _)| match bucket.kind {
+            BucketKind::Account | BucketKind::Known | BucketKind::Session => true,
+            BucketKind::Address | BucketKind::Network | BucketKind::Registration | BucketKind::Secret => {
+                false
+            }
+        });
+        undone
     }
 
     /// When nothing came of it through a fault of ours.
@@ -187,8 +204,9 @@ impl Limits {
         proof: Option<Proof>,
     ) -> Attempt {
         let place_of = place(address);
-        // Known devices have a lane of their own: strangers behind the same address cannot fill it.
-        let lane = if proof.is_some() { "known" } else { "" };
+        // Known devices have a lane of their own, for each account: neither strangers behind the same address can fill it,
+        // nor the known devices of others.
+        let lane = account.filter(|_| proof.is_some()).unwrap_or_default();
         let mut attempt = Attempt::new([
             bucket(BucketKind::Address, self.address, keys, &[lane.as_bytes(), &place_of]),
             bucket(BucketKind::Network, self.network, keys, &[lane.as_bytes(), &network(address)]),
@@ -222,9 +240,26 @@ impl Limits {
         Attempt { success: FAILURE, ..attempt }
     }
 
-    /// A password that is given in a session, to prove who asks.
-    pub fn password(&self, keys: &AttemptKeys, session: SessionId) -> Attempt {
-        Attempt::new([bucket(BucketKind::Session, self.account, keys, &[session.to_string().as_bytes()])])
+    /// A password that is given in a session, to prove who asks. The right one costs a tenth here, too: each is a hash, and
+    /// an account has any number of sessions. Its address is charged apart for each account, so that nobody keeps others
+    /// behind the same address from changing theirs.
+    pub fn password(
+        &self,
+        keys: &AttemptKeys,
+        address: IpAddr,
+        account: AccountId,
+        session: SessionId,
+    ) -> Attempt {
+        let (account, session) = (account.to_string(), session.to_string());
+        Attempt::new([
+            bucket(BucketKind::Session, self.account, keys, &[session.as_bytes()]),
+            bucket(
+                BucketKind::Address,
+                self.address,
+                keys,
+                &[b"password", account.as_bytes(), &place(address)],
+            ),
+        ])
     }
 
     /// A token or client secret from `address`. Nobody guesses one: what is bounded is the work of looking it up.
@@ -292,6 +327,24 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn known_devices_of_one_account_share_nothing_with_those_of_another() {
+        let proof = Some(Proof::Device(DeviceId([1; 16])));
+        let (one, other) = (login("192.0.2.1", "a", proof), login("192.0.2.1", "b", proof));
+        assert!(one.buckets.iter().all(|bucket| !other.buckets.contains(bucket)));
+    }
+
+    #[test]
+    fn what_was_not_waited_for_is_charged_to_addresses_alone() {
+        let attempt = login("192.0.2.1", "a", None);
+        let door = attempt.door.unwrap();
+        assert_eq!(attempt.abandoned(false).refunds, [(door.stranger, FAILURE)]);
+        assert_eq!(attempt.abandoned(true).refunds, [(door.known, FAILURE)]);
+        let proven = login("192.0.2.1", "a", Some(Proof::Device(DeviceId([1; 16]))));
+        let kinds: Vec<_> = proven.abandoned(false).refunds.iter().map(|(bucket, _)| bucket.kind).collect();
+        assert_eq!(kinds, [BucketKind::Known]);
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! A table of fixed size: an address that finds its place taken displaces the one that has forged least. That costs nobody
 //! anything but us: an address that is not in the table has a full bucket. Local to the process.
 //!
-//! What this does not do: hold back somebody with thousands of networks.
+//! What this does not do: hold back somebody with thousands of networks; count tokens that were good once (expired, or of
+//! an ended session), each of which costs a signature check as well when it is not in the cache.
 
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
