@@ -6,10 +6,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::expiring::ExpiringMap;
-use crate::domain::attempts::{Attempt, Bucket, BucketKey, Charged, Micros, Settlement};
+use crate::domain::attempts::{Attempt, Bucket, BucketKey, BucketKind, Charged, Micros, Settlement};
 
-/// Buckets and known places, each bounded: strangers who fill many buckets push out other buckets, the ones that
-/// were charged longest ago first, and never a known place.
+/// Buckets of addresses, buckets of accounts, and known places, each bounded by itself: strangers with many addresses, or many
+/// names, push out buckets of the same sort, the ones that were charged longest ago first. A bucket of an account is
+/// charged only by an attempt that goes on to a hash, so pushing out others takes a hash for each.
 pub struct MemoryBuckets {
     /// The clock of the buckets counts from here.
     epoch: Instant,
@@ -17,14 +18,28 @@ pub struct MemoryBuckets {
 }
 
 struct Maps {
-    buckets: ExpiringMap<BucketKey, Micros>,
+    addresses: ExpiringMap<BucketKey, Micros>,
+    accounts: ExpiringMap<BucketKey, Micros>,
     known: ExpiringMap<BucketKey, Micros>,
 }
 
+impl Maps {
+    /// Those that push each other out.
+    fn of(&mut self, kind: BucketKind) -> &mut ExpiringMap<BucketKey, Micros> {
+        match kind {
+            BucketKind::Address | BucketKind::Network | BucketKind::Registration | BucketKind::Secret => {
+                &mut self.addresses
+            }
+            BucketKind::Account | BucketKind::Known | BucketKind::Session => &mut self.accounts,
+        }
+    }
+}
+
 impl MemoryBuckets {
-    /// Holds at most `capacity` buckets and as many known places.
+    /// Holds at most `capacity` of each sort.
     pub fn new(capacity: usize) -> Self {
-        let maps = Maps { buckets: ExpiringMap::new(capacity), known: ExpiringMap::new(capacity) };
+        let [addresses, accounts, known] = std::array::from_fn(|_| ExpiringMap::new(capacity));
+        let maps = Maps { addresses, accounts, known };
         Self { epoch: Instant::now(), maps: Mutex::new(maps) }
     }
 
@@ -39,7 +54,7 @@ impl MemoryBuckets {
         let mut try_charge = |bucket: Bucket, full_at: Option<&Micros>| {
             let full_at = full_at.copied().unwrap_or_default();
             match bucket.limit.charge(full_at, Attempt::UNITS, micros) {
-                Ok(then) => charged.push((bucket.key, then)),
+                Ok(then) => charged.push((bucket, then)),
                 Err(wait) if lacking.is_none_or(|(_, longest)| wait > longest) => {
                     lacking = Some((bucket, wait))
                 }
@@ -47,7 +62,7 @@ impl MemoryBuckets {
             }
         };
         for bucket in attempt.buckets.iter().copied().chain(stranger) {
-            try_charge(bucket, maps.buckets.find(&bucket.key, now));
+            try_charge(bucket, maps.of(bucket.kind).find(&bucket.key, now));
         }
         if let Some(door) = known {
             try_charge(door.known, maps.known.find(&door.known.key, now));
@@ -56,12 +71,12 @@ impl MemoryBuckets {
             return Charged::Refused { by: bucket.kind, wait };
         }
         if known.is_some()
-            && let Some((key, full_at)) = charged.pop()
+            && let Some((bucket, full_at)) = charged.pop()
         {
-            maps.known.replace(&key, full_at, now);
+            maps.known.replace(&bucket.key, full_at, now);
         }
-        for (key, full_at) in charged {
-            maps.buckets.put(key, full_at, until(full_at, micros), now);
+        for (bucket, full_at) in charged {
+            maps.of(bucket.kind).put(bucket.key, full_at, until(full_at, micros), now);
         }
         Charged::Admitted { known: known.is_some() }
     }
@@ -75,9 +90,10 @@ impl MemoryBuckets {
             if let Some(full_at) = maps.known.find(&bucket.key, now).copied() {
                 maps.known.replace(&bucket.key, bucket.limit.refund(full_at, *units), now);
             }
-            if let Some(full_at) = maps.buckets.find(&bucket.key, now).copied() {
+            let buckets = maps.of(bucket.kind);
+            if let Some(full_at) = buckets.find(&bucket.key, now).copied() {
                 let full_at = bucket.limit.refund(full_at, *units);
-                maps.buckets.put(bucket.key, full_at, until(full_at, micros), now);
+                buckets.put(bucket.key, full_at, until(full_at, micros), now);
             }
         }
         if let Some(remember) = settlement.remember {
@@ -95,4 +111,38 @@ impl MemoryBuckets {
 
 fn until(full_at: Micros, now: Micros) -> Duration {
     Duration::from_micros(full_at.saturating_sub(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+    use std::num::NonZeroU32;
+
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::domain::attempts::{AttemptKeys, Limit, Limits};
+
+    /// Found by attack: registrations that were refused for their form cost no hash, and pushed out guesses.
+    #[test]
+    fn many_addresses_push_out_no_bucket_of_an_account() {
+        let limit = Some(Limit::new(NonZeroU32::MIN, Duration::from_hours(1)));
+        let limits = Limits {
+            address: None,
+            network: None,
+            account: limit,
+            registration: limit,
+            secret: None,
+            known_for: Duration::from_secs(60),
+        };
+        let keys = AttemptKeys::new(Zeroizing::new([1; 32]));
+        let (buckets, now) = (MemoryBuckets::new(100), Instant::now());
+        let guess = || limits.login(&keys, Ipv6Addr::LOCALHOST.into(), Some("ann@example.org"), None);
+        assert!(matches!(buckets.charge(&guess(), now), Charged::Admitted { .. }));
+        for number in 0..1000_u128 {
+            let address = Ipv6Addr::from_bits(number << 64);
+            buckets.charge(&limits.registration(&keys, address.into()), now);
+        }
+        assert!(matches!(buckets.charge(&guess(), now), Charged::Refused { .. }));
+    }
 }
