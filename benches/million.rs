@@ -318,7 +318,7 @@ impl Gateway {
         );
         std::fs::write(&file, config).unwrap();
         let begun = Instant::now();
-        let other = std::env::args().find(|argument| argument.starts_with('/'));
+        let other = std::env::args().skip(1).find(|argument| argument.starts_with('/'));
         let process = Command::new(other.as_deref().unwrap_or(env!("CARGO_BIN_EXE_gateward")))
             .arg("serve")
             .arg("--config")
