@@ -93,7 +93,7 @@ both_kinds!(a_wrong_current_password_costs_a_hash, |app| async move {
 both_kinds!(
     no_login_with_the_old_password_outlives_its_change,
     // Several hash threads, and hashes that take long enough for a change to come between check and session.
-    |app| app.config("password.hash_threads = 8\npassword.bcrypt_cost = 11"),
+    |app| app.config("password.hash_threads = 8\npassword.bcrypt_cost = 11\npostgres.timeout = '5s'"),
     |app| async move {
         let app = Arc::new(app);
         let (email, _) = app.new_person().await;
