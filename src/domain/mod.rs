@@ -3,7 +3,6 @@
 pub mod account;
 pub mod attempts;
 pub mod audit;
-pub mod bucket;
 pub mod certificate;
 pub mod client;
 pub mod clock;

@@ -58,6 +58,14 @@ impl Limit {
         if then <= latest { Ok(then) } else { Err(Duration::from_micros(then - latest)) }
     }
 
+    /// Takes a failure out of a bucket: [`Limit::charge`].
+    ///
+    /// # Errors
+    /// How long until there is one.
+    pub fn fail(self, full_at: Micros, now: Micros) -> Result<Micros, Duration> {
+        self.charge(full_at, FAILURE, now)
+    }
+
     /// Puts `units` back.
     pub fn refund(self, full_at: Micros, units: u32) -> Micros {
         full_at.saturating_sub(self.micros_a_unit.saturating_mul(u64::from(units)))

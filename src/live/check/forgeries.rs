@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use parking_lot::Mutex;
 
-use crate::domain::bucket::{Bucket, BucketRule};
+use crate::domain::attempts::{Limit, Micros};
 use crate::live::Moment;
 
 /// Addresses are spread over so many parts of the table, each with a lock of its own.
@@ -29,7 +29,7 @@ const PLACES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Forgeries {
     /// None: nothing is counted.
-    rule: Option<BucketRule>,
+    rule: Option<Limit>,
     hash: std::hash::RandomState,
     parts: Box<[Mutex<[Place; PLACES]>]>,
 }
@@ -37,13 +37,14 @@ pub(super) struct Forgeries {
 #[derive(Debug, Clone, Copy)]
 struct Place {
     address: IpAddr,
-    bucket: Bucket,
+    /// When its bucket is full again.
+    full_at: Micros,
 }
 
-const NOBODY: Place = Place { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), bucket: Bucket::FULL };
+const NOBODY: Place = Place { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), full_at: 0 };
 
 impl Forgeries {
-    pub(super) fn new(rule: Option<BucketRule>) -> Self {
+    pub(super) fn new(rule: Option<Limit>) -> Self {
         let parts = if rule.is_some() { PARTS } else { 0 };
         let parts = (0..parts).map(|_| Mutex::new([NOBODY; PLACES])).collect();
         Self { rule, hash: std::hash::RandomState::new(), parts }
@@ -56,7 +57,7 @@ impl Forgeries {
         let Some(part) = self.part(address) else { return true };
         let places = part.lock();
         let place = places.iter().find(|place| place.address == address);
-        place.is_none_or(|place| place.bucket.has_one(rule, now.monotonic()))
+        place.is_none_or(|place| rule.fail(place.full_at, micros(now)).is_ok())
     }
 
     /// Counts one that was forged.
@@ -68,13 +69,14 @@ impl Forgeries {
         let known = places.iter().position(|place| place.address == address);
         let place = match known {
             Some(at) => places.get_mut(at),
-            None => places.iter_mut().min_by_key(|place| place.bucket),
+            None => places.iter_mut().min_by_key(|place| place.full_at),
         };
         let Some(place) = place else { return };
         if known.is_none() {
             *place = Place { address, ..NOBODY };
         }
-        place.bucket.take(rule, now.monotonic());
+        // Several may have been looked at before the first was counted: the bucket is empty, and no emptier.
+        place.full_at = rule.fail(place.full_at, micros(now)).unwrap_or(place.full_at);
     }
 
     fn part(&self, address: IpAddr) -> Option<&Mutex<[Place; PLACES]>> {
@@ -82,6 +84,10 @@ impl Forgeries {
         let at = self.hash.hash_one(address).checked_rem(parts)?;
         self.parts.get(usize::try_from(at).ok()?)
     }
+}
+
+fn micros(now: Moment) -> Micros {
+    Micros::try_from(now.monotonic().0.as_micros()).unwrap_or(Micros::MAX)
 }
 
 /// One customer of a provider has a whole /64 of IPv6 (RFC 6177), so that is what is counted.
@@ -94,6 +100,7 @@ fn counted_as(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
     use std::time::Duration;
 
     use super::*;
@@ -103,7 +110,7 @@ mod tests {
     }
 
     fn forgeries() -> Forgeries {
-        Forgeries::new(BucketRule::new(10, Duration::from_secs(10)))
+        Forgeries::new(NonZeroU32::new(10).map(|ten| Limit::new(ten, Duration::from_secs(1))))
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -149,7 +156,7 @@ mod tests {
 
     #[test]
     fn without_a_rule_nothing_is_counted() {
-        let forgeries = Forgeries::new(BucketRule::new(0, Duration::from_secs(1)));
+        let forgeries = Forgeries::new(None);
         for _ in 0..1000 {
             forgeries.count(ip("192.0.2.1"), at(1000));
         }

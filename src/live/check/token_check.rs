@@ -1,13 +1,14 @@
 //! The check itself.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::forgeries::Forgeries;
 use super::verified::{Verified, VerifiedTokens};
-use crate::domain::bucket::BucketRule;
+use crate::domain::attempts::Limit;
 use crate::domain::forwarding::TrustedProxies;
 use crate::domain::keyring::Keyring;
 use crate::domain::token::{self, MAX_TOKEN_BYTES, Parties, TokenRefusal};
@@ -83,13 +84,16 @@ impl TokenCheck {
         clock: Clock,
         limits: CheckLimits,
     ) -> Self {
+        // So many at once, and as many in each minute.
+        let forged = NonZeroU32::new(limits.forged_per_minute);
+        let forged = forged.map(|most| Limit::new(most, Duration::from_mins(1) / most.get()));
         Self {
             parties,
             keys,
             revocations,
             clock,
             verified: VerifiedTokens::new(limits.cache_bytes),
-            forgeries: Forgeries::new(BucketRule::new(limits.forged_per_minute, Duration::from_mins(1))),
+            forgeries: Forgeries::new(forged),
             limits,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
